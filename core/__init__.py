@@ -1,0 +1,1 @@
+"""The science of MRI-FCL: from a folder of scans to figures, without a window."""

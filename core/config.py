@@ -1,0 +1,538 @@
+"""Every setting of a run, once: type, default, bounds, unit and help.
+
+The form in the window, the options of the terminal, the record in ``run.json`` and the
+checks all read the fields below.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from core.errors import SettingsError
+
+Network = Literal["resnet101", "googlenet", "vgg19", "cnn2d"]
+Regime = Literal["frozen", "fine-tuned", "scratch"]
+Activation = Literal["relu", "leaky-relu"]
+Plane = Literal["axial", "coronal", "sagittal"]
+SplitMode = Literal["subject", "slice", "kfold"]
+
+NETWORK_TITLES = {
+    "resnet101": "ResNet-101",
+    "googlenet": "GoogLeNet",
+    "vgg19": "VGG-19",
+    "cnn2d": "Custom CNN",
+}
+REGIME_TITLES = {"frozen": "Frozen", "fine-tuned": "Fine-tuned", "scratch": "From scratch"}
+
+
+def _setting(
+    default: Any,  # noqa: ANN401 - any default
+    title: str,
+    help_text: str,
+    *,
+    unit: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    low_open: bool = False,
+    advanced: bool = False,
+    option: str = "",
+) -> Any:  # noqa: ANN401 - a dataclass field poses as the type of its setting
+    """Declare one setting; ``option`` renames its terminal option."""
+    return dataclasses.field(
+        default=default,
+        metadata={
+            "title": title,
+            "help": help_text,
+            "unit": unit,
+            "low": low,
+            "high": high,
+            "low_open": low_open,
+            "advanced": advanced,
+            "option": option,
+        },
+    )
+
+
+@dataclass(frozen=True)
+class SliceSettings:
+    """How a volume is cut into the 2-D slices that a network sees."""
+
+    plane: Plane = _setting(
+        "axial", "Plane", "Anatomical plane of the slices, after turning the scan to RAS+."
+    )
+    count: int = _setting(
+        30,
+        "Slices a scan",
+        "Slices taken from each scan; the paper took about 30.",
+        low=1,
+        high=512,
+    )
+    step: int = _setting(
+        1, "Every", "1 takes neighbouring slices, 2 every other one.", low=1, high=20, unit="slices"
+    )
+    centre: Literal["brain", "volume"] = _setting(
+        "brain", "Centred on", "Middle of the brain's bounding box, or of the whole volume."
+    )
+    low_percentile: float = _setting(
+        1.0,
+        "Black at",
+        "Intensity percentile of the scan that becomes 0.",
+        low=0,
+        high=50,
+        unit="percentile",
+        advanced=True,
+    )
+    high_percentile: float = _setting(
+        99.0,
+        "White at",
+        "Intensity percentile of the scan that becomes 255.",
+        low=50,
+        high=100,
+        unit="percentile",
+        advanced=True,
+    )
+    size: int = _setting(
+        224,
+        "Slice size",
+        "Width and height that the network sees.",
+        low=16,
+        high=1024,
+        unit="pixels",
+        advanced=True,
+    )
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """How slices are shared out to training, validation and test."""
+
+    mode: SplitMode = _setting(
+        "subject",
+        "Split by",
+        "By subject keeps all slices of a person in one part. By slice, as in the paper, leaks: slices of one person are on both sides and accuracy is inflated.",
+        option="split",
+    )
+    train_share: float = _setting(
+        5.0,
+        "Training share",
+        "Share of the training part (5:2:3 in the paper).",
+        low=0,
+        low_open=True,
+        high=1000,
+        advanced=True,
+    )
+    validation_share: float = _setting(
+        2.0,
+        "Validation share",
+        "Share of the validation part.",
+        low=0,
+        low_open=True,
+        high=1000,
+        advanced=True,
+    )
+    test_share: float = _setting(
+        3.0, "Test share", "Share of the test part.", low=0, low_open=True, high=1000, advanced=True
+    )
+    folds: int = _setting(
+        5,
+        "Folds",
+        "Number of folds where the split is k-fold by subject.",
+        low=3,
+        high=50,
+        advanced=True,
+    )
+    fold: int = _setting(
+        1,
+        "Test fold",
+        "Which fold is the test part (from 1); the next one validates.",
+        low=1,
+        high=50,
+        advanced=True,
+    )
+    shuffled_labels: bool = _setting(
+        False,
+        "Shuffled labels (control)",
+        "Give every subject a random class first: a network can then learn nothing true, so any accuracy above chance on test is leakage.",
+        advanced=True,
+    )
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Which network, from which start, and how it learns."""
+
+    network: Network = _setting(
+        "googlenet",
+        "Network",
+        "ResNet-101 (2048 features), GoogLeNet (1024), VGG-19 (4096) or the small custom CNN.",
+    )
+    regime: Regime = _setting(
+        "scratch",
+        "Regime",
+        "Frozen: only the new FCL learns. Fine-tuned: all layers learn from ImageNet weights. From scratch: all layers learn from a random start.",
+    )
+    epochs: int | None = _setting(
+        None,
+        "Epochs",
+        "Passes over the training slices. Empty: as in the paper for this network and regime.",
+        low=1,
+        high=10_000,
+    )
+    learning_rate: float | None = _setting(
+        None,
+        "Learning rate",
+        "Initial step of SGD. Empty: the paper's, 1e-4 for VGG-19 and 1e-3 for the others (custom CNN 1e-2).",
+        low=0,
+        low_open=True,
+        high=10,
+    )
+    batch: int = _setting(
+        32, "Batch", "Slices in one step of SGD.", low=1, high=4096, unit="slices"
+    )
+    weights: str = _setting(
+        "",
+        "Weights file",
+        "Pretrained weights for frozen and fine-tuned: a .safetensors or .pth file, or an earlier run. Empty: torchvision's ImageNet weights from this machine's cache.",
+        advanced=False,
+    )
+    activation: Activation = _setting(
+        "relu",
+        "Activation",
+        "Of the custom CNN: ReLU, or leaky ReLU with slope 0.01.",
+        advanced=True,
+    )
+    cnn_width: int = _setting(
+        16,
+        "CNN width",
+        "Channels of the custom CNN's first block; each further block doubles them.",
+        low=2,
+        high=256,
+        advanced=True,
+    )
+    cnn_features: int = _setting(
+        128,
+        "CNN features",
+        "Penultimate features of the custom CNN: inputs of its FCL.",
+        low=2,
+        high=8192,
+        advanced=True,
+    )
+    fc_init: Literal["torch", "glorot"] = _setting(
+        "torch",
+        "FCL initialisation",
+        "PyTorch's default for Linear, or Glorot uniform (needed to match Fig. 3).",
+        advanced=True,
+    )
+    momentum: float = _setting(0.9, "Momentum", "Of SGD.", low=0, high=0.999, advanced=True)
+    weight_decay: float = _setting(
+        0.0,
+        "Weight decay",
+        "L2 factor of SGD. 0 keeps the sum of the FCL's rows exactly; the paper preset has 1e-4.",
+        low=0,
+        high=1,
+        advanced=True,
+    )
+    drop_factor: float = _setting(
+        0.9,
+        "Learning-rate factor",
+        "Factor at each drop. 'Drops by 10 %' in the paper is 0.9 here; 0.1 is the other reading.",
+        low=0,
+        low_open=True,
+        high=1,
+        advanced=True,
+    )
+    drop_every: int = _setting(
+        10,
+        "Drop every",
+        "Epochs between two drops of the learning rate.",
+        low=1,
+        high=10_000,
+        unit="epochs",
+        advanced=True,
+    )
+    shuffle: Literal["each-epoch", "once"] = _setting(
+        "each-epoch",
+        "Shuffle",
+        "New order of the training slices in each epoch, or one order for all (as the authors' tool).",
+        advanced=True,
+    )
+    adapt_batch_norm: bool = _setting(
+        False,
+        "Adapt batch-norm statistics",
+        "Frozen only: let the running statistics follow our slices. Off keeps every buffer bit-identical.",
+        advanced=True,
+    )
+    seed: int = _setting(
+        0,
+        "Seed",
+        "Rules split, initial weights and order: the same seed on a CPU gives the same run.",
+        low=0,
+        high=2**31 - 1,
+    )
+    device: Literal["auto", "cpu", "cuda"] = _setting(
+        "auto",
+        "Device",
+        "Where the network runs: the GPU where there is one, or the CPU.",
+        advanced=True,
+    )
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """All settings of one run."""
+
+    slices: SliceSettings = SliceSettings()
+    split: SplitSettings = SplitSettings()
+    training: TrainSettings = TrainSettings()
+
+    @property
+    def epochs(self) -> int:
+        """Epochs as asked, or the paper's for this network and regime (P1 Table 2)."""
+        training = self.training
+        if training.epochs is not None:
+            return training.epochs
+        return {"resnet101": 20, "cnn2d": 50}.get(training.network, 30)
+
+    @property
+    def learning_rate(self) -> float:
+        """Initial learning rate as asked, or the paper's for this network (P1 Table 2)."""
+        training = self.training
+        if training.learning_rate is not None:
+            return training.learning_rate
+        return {"vgg19": 1e-4, "cnn2d": 1e-2}.get(training.network, 1e-3)
+
+
+# What the authors' tool does by default where the paper is silent (domain.md, section 2).
+PAPER_PRESET: dict[str, Any] = {
+    "batch": 128,
+    "momentum": 0.9,
+    "weight_decay": 1e-4,
+    "shuffle": "once",
+    "fc_init": "glorot",
+}
+PRESETS: dict[str, dict[str, Any]] = {"recommended": {}, "paper": PAPER_PRESET}
+
+
+@dataclass(frozen=True)
+class SettingField:
+    """One setting as a form or a terminal needs it.
+
+    ``group`` is the attribute of :class:`RunSettings` that holds it; ``kind`` is int,
+    float, bool or str; ``optional`` allows empty (None); ``choices`` is empty where free.
+    """
+
+    group: str
+    name: str
+    kind: type
+    optional: bool
+    choices: tuple[str, ...]
+    default: Any
+    title: str
+    help: str
+    unit: str
+    low: float | None
+    high: float | None
+    low_open: bool
+    advanced: bool
+    option: str
+
+    def parse(self, value: Any) -> Any:  # noqa: ANN401 - text or a typed value
+        """Return ``value`` as this setting's type.
+
+        Text may have a decimal comma; grouped numbers ("1.000,5") are refused, so that
+        no locale makes a learning rate a thousand times too big.
+
+        Raises
+        ------
+        SettingsError
+            If it is of the wrong type, out of bounds, or no known choice.
+        """
+        if value is None or (self.optional and isinstance(value, str) and not value.strip()):
+            if self.optional:
+                return None
+            raise SettingsError(f"{self.title} is empty. Give {self._wanted()}.")
+        try:
+            parsed = _as_kind(self.kind, value)
+        except ValueError:
+            raise SettingsError(
+                f"{self.title}: '{value}' cannot be used. Give {self._wanted()}."
+            ) from None
+        in_choices = not self.choices or parsed in self.choices
+        if not in_choices or not self._in_bounds(parsed):
+            raise SettingsError(f"{self.title}: {value} is not allowed. Give {self._wanted()}.")
+        return parsed
+
+    def _in_bounds(self, value: Any) -> bool:  # noqa: ANN401 - a parsed value
+        if self.kind not in (int, float):
+            return True
+        if not math.isfinite(value):
+            return False
+        if self.low is not None and (value < self.low or (self.low_open and value == self.low)):
+            return False
+        return self.high is None or value <= self.high
+
+    def _wanted(self) -> str:
+        if self.choices:
+            return "one of: " + ", ".join(self.choices)
+        if self.kind is bool:
+            return "true or false"
+        if self.kind is str:
+            return "a text"
+        word = "a whole number" if self.kind is int else "a number"
+        start = "above" if self.low_open else "from"
+        if self.low is not None and self.high is not None:
+            return f"{word} {start} {self.low:g} to {self.high:g}"
+        return word
+
+
+def setting_fields() -> Iterator[SettingField]:
+    """Yield every setting of :class:`RunSettings`, in the order of a form."""
+    for group in dataclasses.fields(RunSettings):
+        owner: Any = type(group.default)
+        hints = get_type_hints(owner)
+        for field in dataclasses.fields(owner):
+            kind, optional, choices = _read_type(hints[field.name])
+            meta = field.metadata
+            yield SettingField(
+                group=group.name,
+                name=field.name,
+                kind=kind,
+                optional=optional,
+                choices=choices,
+                default=field.default,
+                title=meta["title"],
+                help=meta["help"],
+                unit=meta["unit"],
+                low=meta["low"],
+                high=meta["high"],
+                low_open=meta["low_open"],
+                advanced=meta["advanced"],
+                option=meta["option"] or field.name.replace("_", "-"),
+            )
+
+
+def find_field(name: str) -> SettingField:
+    """Return the setting called ``name``.
+
+    Raises
+    ------
+    SettingsError
+        If there is none.
+    """
+    for field in setting_fields():
+        if field.name == name:
+            return field
+    raise SettingsError(f"There is no setting called '{name}'.")
+
+
+def change(settings: RunSettings, values: Mapping[str, Any]) -> RunSettings:
+    """Return ``settings`` with ``values`` (setting name -> value or text) checked and put in.
+
+    Raises
+    ------
+    SettingsError
+        If a name is unknown or a value not allowed.
+    """
+    by_group: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        field = find_field(name)
+        by_group.setdefault(field.group, {})[name] = field.parse(value)
+    groups = {
+        group: dataclasses.replace(getattr(settings, group), **changed)
+        for group, changed in by_group.items()
+    }
+    result = dataclasses.replace(settings, **groups)
+    check(result)
+    return result
+
+
+def check(settings: RunSettings) -> None:
+    """Check the settings against each other; single bounds are checked in :func:`change`.
+
+    Raises
+    ------
+    SettingsError
+        If two settings contradict each other.
+    """
+    if settings.slices.low_percentile >= settings.slices.high_percentile:
+        raise SettingsError("Black at must lie below White at: lower the first percentile.")
+    if settings.split.fold > settings.split.folds:
+        raise SettingsError(
+            f"Test fold {settings.split.fold} does not exist: there are "
+            f"{settings.split.folds} folds."
+        )
+    if (
+        settings.training.network == "cnn2d"
+        and settings.training.regime != "scratch"
+        and not settings.training.weights
+    ):
+        raise SettingsError(
+            "The custom CNN has no ImageNet weights: choose the regime 'scratch', "
+            "or name an earlier run of it as the weights."
+        )
+
+
+def to_record(settings: RunSettings) -> dict[str, Any]:
+    """Return the settings as plain JSON values, grouped as in :class:`RunSettings`."""
+    return dataclasses.asdict(settings)
+
+
+def from_record(record: Mapping[str, Any]) -> RunSettings:
+    """Return settings from :func:`to_record`; unknown keys of other versions are left out.
+
+    Raises
+    ------
+    SettingsError
+        If a value is not allowed.
+    """
+    known = {field.name for field in setting_fields()}
+    values = {
+        name: value
+        for group in record.values()
+        if isinstance(group, Mapping)
+        for name, value in group.items()
+        if name in known
+    }
+    return change(RunSettings(), values)
+
+
+def _read_type(hint: Any) -> tuple[type, bool, tuple[str, ...]]:  # noqa: ANN401 - a type hint
+    optional = False
+    if get_origin(hint) in (typing.Union, types.UnionType):
+        members = [member for member in get_args(hint) if member is not type(None)]
+        optional, hint = True, members[0]
+    if get_origin(hint) is Literal:
+        return str, optional, tuple(get_args(hint))
+    return hint, optional, ()
+
+
+def _as_kind(kind: type, value: Any) -> Any:  # noqa: ANN401 - text or a typed value
+    if kind is str:
+        return str(value)
+    if kind is bool:
+        if isinstance(value, bool):
+            return value
+        text = str(value).strip().lower()
+        if text in ("true", "yes", "on", "1"):
+            return True
+        if text in ("false", "no", "off", "0"):
+            return False
+        raise ValueError(value)
+    if isinstance(value, bool):
+        raise ValueError(value)
+    if isinstance(value, str):
+        text = value.strip()
+        if text.count(",") + text.count(".") > 1 or "_" in text:
+            raise ValueError(value)
+        value = float(text.replace(",", "."))
+    if kind is int:
+        if not float(value).is_integer():
+            raise ValueError(value)
+        return int(value)
+    return float(value)

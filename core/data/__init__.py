@@ -1,0 +1,1 @@
+"""From a folder of scans to 2-D slices: cohorts, volumes, slices, splits."""

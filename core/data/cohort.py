@@ -1,0 +1,272 @@
+"""Who was scanned and to which class each belongs: the cohort and its file."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from core import text_file
+from core.errors import CohortError
+
+FORMAT_VERSION = 1
+COHORT_FILE = "cohort.json"
+# Classes of the papers come in the papers' order (AD is the x axis), others after them by name.
+_CLASS_ORDER = ("AD", "MCI", "NC")
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One scan of one subject.
+
+    Attributes
+    ----------
+    key : str
+        Its name in the cohort, unique: subject and session, as in ``OAS1_0028_MR1``.
+    subject, session : str
+        As in BIDS; ``session`` may be empty.
+    label : str
+        Class of the subject, such as AD or NC.
+    kind : {"volume", "slices"}
+        One 3-D file, or ready-made 2-D pictures.
+    files : tuple of str
+        Relative to the cohort's root, POSIX slashes: the volume's file, or the pictures
+        in slice order.
+    slice_numbers : tuple of int
+        For ``slices``: the number of each picture, in the same order.
+    shape : tuple of int
+        Voxels (volume) or pixels (height, width).
+    spacing_mm : tuple of float
+        Voxel size of a volume, mm; empty for pictures, whose size is not known.
+    sha256 : str
+        Of the bytes of all its files, in order.
+    warnings : tuple of str
+        Plain sentences on what is doubtful.
+    included : bool
+        Whether it takes part.
+    """
+
+    key: str
+    subject: str
+    session: str
+    label: str
+    kind: Literal["volume", "slices"]
+    files: tuple[str, ...]
+    slice_numbers: tuple[int, ...] = ()
+    shape: tuple[int, ...] = ()
+    spacing_mm: tuple[float, ...] = ()
+    sha256: str = ""
+    warnings: tuple[str, ...] = ()
+    included: bool = True
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was left out, and why, with what to do."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """A labelled group of subjects.
+
+    Attributes
+    ----------
+    root : Path
+        Folder that the scans' files are relative to.
+    classes : tuple of str
+        In the order of the FCL's rows: AD first, then MCI, NC, then others by name.
+    scans : tuple of Scan
+        By class and key.
+    skipped : tuple of Skipped
+    warnings : tuple of str
+        Sentences on the cohort as a whole.
+    simulated : bool
+        Whether the scans are simulated (the demo cohort).
+    """
+
+    root: Path
+    classes: tuple[str, ...]
+    scans: tuple[Scan, ...]
+    skipped: tuple[Skipped, ...] = ()
+    warnings: tuple[str, ...] = ()
+    simulated: bool = False
+
+    @property
+    def included_scans(self) -> tuple[Scan, ...]:
+        """The scans that take part."""
+        return tuple(scan for scan in self.scans if scan.included)
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Subjects of the included scans, sorted."""
+        return tuple(sorted({scan.subject for scan in self.included_scans}))
+
+    @property
+    def n_pictures(self) -> int:
+        """Ready-made slices of the included scans."""
+        return sum(len(scan.files) for scan in self.included_scans if scan.kind == "slices")
+
+    @property
+    def identity(self) -> str:
+        """A short id from classes and scan contents; equal cohorts have equal ids."""
+        content = json.dumps(
+            [self.classes, [(scan.key, scan.label, scan.sha256) for scan in self.included_scans]]
+        )
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    def path_of(self, file: str) -> Path:
+        """Return where ``file`` of a scan lies on this machine."""
+        return self.root / PurePosixPath(file)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return subjects, scans and ready-made slices of each class."""
+        result = {}
+        for label in self.classes:
+            scans = [scan for scan in self.included_scans if scan.label == label]
+            result[label] = {
+                "subjects": len({scan.subject for scan in scans}),
+                "scans": len(scans),
+                "slices": sum(len(scan.files) for scan in scans if scan.kind == "slices"),
+            }
+        return result
+
+    def with_scans(self, scans: Iterable[Scan]) -> Cohort:
+        """Return the cohort with other scans (relabelled, excluded)."""
+        return dataclasses.replace(self, scans=tuple(scans))
+
+    def require_trainable(self) -> None:
+        """Check that a network can be trained on it.
+
+        Raises
+        ------
+        CohortError
+            With the counts, if there are fewer than two classes or a class has fewer
+            than three subjects.
+        """
+        counts = Counter(
+            label for label, _ in {(scan.label, scan.subject) for scan in self.included_scans}
+        )
+        said = ", ".join(f"{label} {counts[label]}" for label in self.classes) or "none"
+        if sum(1 for label in self.classes if counts[label]) < 2:
+            raise CohortError(
+                f"Two classes are needed to train; subjects by class: {said}. "
+                "Put the scans of each class into a folder of its own, or give a "
+                "table of labels."
+            )
+        if any(counts[label] < 3 for label in self.classes):
+            raise CohortError(
+                "Each class needs at least 3 subjects, one each for training, validation and "
+                f"test; subjects by class: {said}. Add scans, or leave the small class out."
+            )
+
+
+def order_classes(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return distinct labels in the order of the FCL's rows."""
+    rank = {label: position for position, label in enumerate(_CLASS_ORDER)}
+    return tuple(sorted(set(labels), key=lambda label: (rank.get(label.upper(), 99), label)))
+
+
+def save_cohort(cohort: Cohort, folder: Path) -> Path:
+    """Write ``cohort.json`` into ``folder`` (a ``NAME.mrifcl``) atomically; return ``folder``.
+
+    The root is stored relative to the folder, so that both can move together.
+    """
+    root = cohort.root.resolve()
+    try:
+        stored = Path(os.path.relpath(root, folder.resolve())).as_posix()
+    except ValueError:  # another drive on Windows
+        stored = root.as_posix()
+    record = {
+        "format": "MRI-FCL cohort",
+        "format_version": FORMAT_VERSION,
+        "id": cohort.identity,
+        "root": stored,
+        "classes": cohort.classes,
+        "simulated": cohort.simulated,
+        "scans": [dataclasses.asdict(scan) for scan in cohort.scans],
+        "skipped": [dataclasses.asdict(item) for item in cohort.skipped],
+        "warnings": cohort.warnings,
+    }
+    text_file.write_json(folder / COHORT_FILE, record)
+    return folder
+
+
+def load_cohort(folder: Path) -> Cohort:
+    """Read the cohort in ``folder`` (a ``NAME.mrifcl``, or its ``cohort.json``).
+
+    Raises
+    ------
+    CohortError
+        If there is none, it is damaged, or a newer program wrote it.
+    """
+    path = folder if folder.name == COHORT_FILE else folder / COHORT_FILE
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CohortError(
+            f"'{folder.name}' is no cohort: it has no {COHORT_FILE}. "
+            "Make one with 'mri-fcl scan FOLDER --out NAME.mrifcl'."
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise CohortError(
+            f"'{path.name}' in '{path.parent.name}' is damaged and cannot be read. "
+            "Scan the folder of scans again."
+        ) from error
+    return _cohort_from_record(record, path)
+
+
+def _cohort_from_record(record: Any, path: Path) -> Cohort:  # noqa: ANN401 - parsed JSON
+    if not isinstance(record, Mapping) or record.get("format") != "MRI-FCL cohort":
+        raise CohortError(f"'{path}' is no cohort of MRI-FCL. Choose a NAME.mrifcl folder.")
+    if record.get("format_version", 0) > FORMAT_VERSION:
+        raise CohortError(
+            f"'{path.parent.name}' was written by a newer MRI-FCL. Update this program to open it."
+        )
+    try:
+        return Cohort(
+            root=(path.parent / record["root"]).resolve(),
+            classes=tuple(record["classes"]),
+            scans=tuple(_scan_from_record(item) for item in record["scans"]),
+            skipped=tuple(
+                Skipped(str(item["file"]), str(item["reason"]))
+                for item in record.get("skipped", ())
+            ),
+            warnings=tuple(record.get("warnings", ())),
+            simulated=bool(record.get("simulated", False)),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CohortError(
+            f"'{path.name}' in '{path.parent.name}' is damaged: an entry is missing "
+            "or of the wrong kind. Scan the folder of scans again."
+        ) from error
+
+
+def _scan_from_record(item: Mapping[str, Any]) -> Scan:
+    files = tuple(str(file) for file in item["files"])
+    for file in files:
+        # A cohort from elsewhere must not make us read outside its root.
+        if PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts:
+            raise ValueError(file)
+    return Scan(
+        key=str(item["key"]),
+        subject=str(item["subject"]),
+        session=str(item["session"]),
+        label=str(item["label"]),
+        kind="volume" if item["kind"] == "volume" else "slices",
+        files=files,
+        slice_numbers=tuple(int(number) for number in item["slice_numbers"]),
+        shape=tuple(int(size) for size in item["shape"]),
+        spacing_mm=tuple(float(size) for size in item["spacing_mm"]),
+        sha256=str(item["sha256"]),
+        warnings=tuple(item["warnings"]),
+        included=bool(item["included"]),
+    )

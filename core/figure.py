@@ -1,0 +1,244 @@
+"""A figure as plain arrays: panels, axes and layers, drawn by others on screen and on paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core import text_file
+
+Array = NDArray[Any]
+Symbol = Literal["circle", "square", "triangle", "diamond", "cross"]
+LineStyle = Literal["solid", "dashed", "dotted", "dashdot"]
+
+# Okabe & Ito (2008): told apart with any colour vision. Index = order of further classes.
+BLUE, VERMILLION, ORANGE = "#0072B2", "#D55E00", "#E69F00"
+GREEN, SKY, PURPLE, GREY, BLACK = "#009E73", "#56B4E9", "#CC79A7", "#777777", "#222222"
+_CLASS_COLOURS = {"AD": VERMILLION, "MCI": ORANGE, "NC": BLUE}
+_CLASS_SYMBOLS: dict[str, Symbol] = {"AD": "circle", "MCI": "triangle", "NC": "square"}
+_PAPER_COLOURS = {"AD": "#0000FF", "NC": "#FF0000"}
+_OTHER_COLOURS = (GREEN, PURPLE, SKY, "#F0E442", BLACK)
+_OTHER_SYMBOLS: tuple[Symbol, ...] = ("diamond", "cross", "circle", "square", "triangle")
+
+
+def class_colour(label: str, order: int = 0, *, paper: bool = False) -> str:
+    """Return the colour of a class; ``order`` tells apart classes without a fixed colour.
+
+    ``paper`` gives the colours of Khagi & Kwon (2022), Fig. 2: AD blue, NC red.
+    """
+    if paper and label in _PAPER_COLOURS:
+        return _PAPER_COLOURS[label]
+    return _CLASS_COLOURS.get(label, _OTHER_COLOURS[order % len(_OTHER_COLOURS)])
+
+
+def class_symbol(label: str, order: int = 0) -> Symbol:
+    """Return the marker of a class, so that colour is never alone."""
+    return _CLASS_SYMBOLS.get(label, _OTHER_SYMBOLS[order % len(_OTHER_SYMBOLS)])
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis: its title with unit, and its limits where they are not free.
+
+    ``categories`` names the positions 0, 1, 2, … of an axis of classes.
+    """
+
+    label: str
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    categories: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The label with its unit in brackets."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Points: ``x``, ``y`` of shape (n,); ``ids`` names each (subject and slice), if known.
+
+    ``size`` is the marker's diameter in points (1/72 inch on paper, pixels at 100 % on screen).
+    """
+
+    name: str
+    x: Array
+    y: Array
+    colour: str = BLUE
+    symbol: Symbol = "circle"
+    size: float = 5.0
+    opacity: float = 0.6
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line through ``x``, ``y`` of shape (n,); NaN breaks it."""
+
+    name: str
+    x: Array
+    y: Array
+    colour: str = BLACK
+    style: LineStyle = "solid"
+    width: float = 1.5
+
+
+@dataclass(frozen=True)
+class Band:
+    """An area between ``low`` and ``high`` over ``x``, each of shape (n,)."""
+
+    name: str
+    x: Array
+    low: Array
+    high: Array
+    colour: str = GREY
+    opacity: float = 0.2
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Vertical bars of height ``y`` about ``x``, ``width`` wide (axis units)."""
+
+    name: str
+    x: Array
+    y: Array
+    colour: str = BLUE
+    width: float = 0.8
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """A matrix with names: ``values`` (R, C), row 0 at the top, each cell printed by ``format``.
+
+    ``diverging`` centres the colours at 0 between ``low`` and ``high``.
+    """
+
+    name: str
+    values: Array
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    low: float | None = None
+    high: float | None = None
+    diverging: bool = False
+    format: str = ".2f"
+
+
+@dataclass(frozen=True)
+class Image:
+    """A grey picture: ``pixels`` (H, W), row 0 at the top."""
+
+    name: str
+    pixels: Array
+
+
+Layer = Scatter | Curve | Band | Bars | HeatMap | Image
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes with its layers; ``text`` is printed in a box inside it."""
+
+    x: Axis
+    y: Axis
+    layers: tuple[Layer, ...]
+    title: str = ""
+    text: str = ""
+    equal_aspect: bool = False
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of one or more panels.
+
+    Attributes
+    ----------
+    name : str
+        Stem of its files, letters, digits and ``_`` only.
+    title : str
+        Printed above the panels.
+    panels : tuple of Panel
+        In reading order.
+    columns : int
+        Panels in a row.
+    caption : str
+        What is seen, in one or two sentences, with the source.
+    warning : str
+        Printed in red where the numbers must not be taken at face value (a leaking split).
+    """
+
+    name: str
+    title: str
+    panels: tuple[Panel, ...]
+    columns: int = 1
+    caption: str = ""
+    warning: str = ""
+
+    def table(self) -> Table:
+        """Return every drawn point as one long table: the CSV of the picture."""
+        columns = ("panel", "layer", "kind", "id", "x", "y", "low", "high")
+        rows: list[tuple[Any, ...]] = []
+        for number, panel in enumerate(self.panels, start=1):
+            label = panel.title or str(number)
+            for layer in panel.layers:
+                rows += [
+                    (label, layer.name, type(layer).__name__.lower(), *row)
+                    for row in _rows_of(layer)
+                ]
+        return Table(
+            name=self.name,
+            title=self.title,
+            columns=columns,
+            rows=tuple(rows),
+            caption=self.caption,
+        )
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a run: columns and rows, with what it shows in ``caption``.
+
+    ``name`` is the stem of its file. Fractions stay 0..1, times seconds, lengths mm.
+    """
+
+    name: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    caption: str = ""
+    warning: str = field(default="")
+
+    def write(self, path: Path) -> None:
+        """Write it as CSV to ``path``, atomically."""
+        text_file.write_csv(path, self.columns, self.rows)
+
+
+def _rows_of(layer: Layer) -> Sequence[tuple[Any, ...]]:
+    if isinstance(layer, Scatter):
+        ids = layer.ids or ("",) * len(layer.x)
+        return [(name, x, y, None, None) for name, x, y in zip(ids, layer.x, layer.y, strict=True)]
+    if isinstance(layer, Curve | Bars):
+        return [("", x, y, None, None) for x, y in zip(layer.x, layer.y, strict=True)]
+    if isinstance(layer, Band):
+        return [
+            ("", x, None, low, high)
+            for x, low, high in zip(layer.x, layer.low, layer.high, strict=True)
+        ]
+    if isinstance(layer, HeatMap):
+        values = np.asarray(layer.values)
+        return [
+            (f"{row} / {column}", j, values[i, j], None, None)
+            for i, row in enumerate(layer.rows)
+            for j, column in enumerate(layer.columns)
+        ]
+    pixels = np.asarray(layer.pixels)
+    return [
+        (f"row {i}", j, pixels[i, j], None, None)
+        for i in range(pixels.shape[0])
+        for j in range(pixels.shape[1])
+    ]

@@ -1,0 +1,1 @@
+"""The window: draws the values of core, holds no science."""

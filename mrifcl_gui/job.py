@@ -1,0 +1,143 @@
+"""The one door to background work: a thread that drives one operation of core."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import QObject, QThread, Signal
+
+from core.errors import MriFclError
+from core.progress import Operation
+
+logger = logging.getLogger(__name__)
+
+_alive: weakref.WeakSet[Job] = weakref.WeakSet()
+
+
+class Job(QThread):
+    """Runs one operation (a generator of events) away from the window's thread.
+
+    Exactly one of ``succeeded``, ``failed`` and ``cancelled`` comes, then ``finished``.
+    Connect bound methods of widgets only: Qt then calls them in the window's thread.
+
+    Parameters
+    ----------
+    title : str
+        What it does, for the task dock.
+    start_operation : callable
+        Makes the generator; called in the thread, so that imports are paid there.
+    """
+
+    progressed = Signal(object)
+    succeeded = Signal(object)
+    failed = Signal(object)
+    cancelled = Signal()
+
+    def __init__(
+        self,
+        title: str,
+        start_operation: Callable[[], Operation[Any]],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.title = title
+        self._start_operation = start_operation
+        self._cancel = threading.Event()
+        _alive.add(self)
+
+    def cancel(self) -> None:
+        """Ask it to end at its next yield; returns at once."""
+        self._cancel.set()
+
+    @property
+    def is_cancelling(self) -> bool:
+        """Whether cancel was asked for."""
+        return self._cancel.is_set()
+
+    async def result(self) -> Any:  # noqa: ANN401 - the operation's result
+        """Wait for the end from qasync code.
+
+        Raises
+        ------
+        MriFclError
+            As the operation gave it.
+        asyncio.CancelledError
+            If it was cancelled.
+        """
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        waiter = _Waiter(future, self)
+        self.succeeded.connect(waiter.on_succeeded)
+        self.failed.connect(waiter.on_failed)
+        self.cancelled.connect(waiter.on_cancelled)
+        if not self.isRunning() and not self.isFinished():
+            self.start()
+        return await future
+
+    def run(self) -> None:
+        """Drive the operation; the only code of this class that is not in the window's thread."""
+        try:
+            outcome = self._drive()
+        except MriFclError as error:
+            self.failed.emit(error)
+        except BaseException as error:
+            logger.exception("%s failed", self.title)
+            self.failed.emit(error)
+        else:
+            if outcome is _CANCELLED:
+                self.cancelled.emit()
+            else:
+                self.succeeded.emit(outcome)
+
+    def _drive(self) -> Any:  # noqa: ANN401 - the operation's result
+        operation = self._start_operation()
+        try:
+            while True:
+                if self._cancel.is_set():
+                    return _CANCELLED
+                try:
+                    event = next(operation)
+                except StopIteration as stop:
+                    return stop.value
+                self.progressed.emit(event)
+        finally:
+            operation.close()
+
+
+class _Waiter(QObject):
+    """Puts a job's end into a future; lives in the window's thread."""
+
+    def __init__(self, future: asyncio.Future[Any], parent: QObject) -> None:
+        super().__init__(parent)
+        self._future = future
+
+    def on_succeeded(self, result: object) -> None:
+        if not self._future.done():
+            self._future.set_result(result)
+
+    def on_failed(self, error: BaseException) -> None:
+        if not self._future.done():
+            self._future.set_exception(error)
+
+    def on_cancelled(self) -> None:
+        self._future.cancel()
+
+
+_CANCELLED = object()
+
+
+def running_jobs() -> list[Job]:
+    """Return the jobs whose threads run now."""
+    return [job for job in _alive if job.isRunning()]
+
+
+def cancel_and_wait(limit_ms: int = 30_000) -> bool:
+    """Cancel every running job and wait for all; tell whether all ended in time."""
+    jobs = running_jobs()
+    for job in jobs:
+        job.cancel()
+    return all([job.wait(limit_ms) for job in jobs])
