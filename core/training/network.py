@@ -1,0 +1,158 @@
+"""The networks: ResNet-101, GoogLeNet, VGG-19 and the custom CNN, each with a new FCL.
+
+Shapes: N batch, C channels, H and W pixels, F penultimate features, K classes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from core.config import TrainSettings
+from core.training.torchvision_gateway import models
+
+# Name of the FCL inside each network, "the FCL" of the paper. VGG-19 has three linear
+# layers; only the last is replaced.
+FCL_NAMES = {"resnet101": "fc", "googlenet": "fc", "vgg19": "classifier.6", "cnn2d": "fc"}
+# Statistics of ImageNet (torchvision), red, green, blue; grey slices go to three channels.
+_MEAN = (0.485, 0.456, 0.406)
+_STD = (0.229, 0.224, 0.225)
+
+
+class CustomCnn2d(nn.Module):
+    """The custom CNN for two or more classes (P2; its architecture is not given there).
+
+    Blocks of convolution 3x3, batch norm, activation and 2x2 max pooling, each block
+    twice as wide as the one before; global average pooling; a fully connected layer to
+    ``features``; then the FCL.
+
+    Parameters
+    ----------
+    n_classes : int
+    width : int
+        Channels of the first block.
+    features : int
+        Penultimate features, inputs of the FCL.
+    activation : {"relu", "leaky-relu"}
+        Leaky ReLU has slope 0.01 (P2).
+    blocks : int
+    """
+
+    def __init__(
+        self,
+        n_classes: int,
+        *,
+        width: int = 16,
+        features: int = 128,
+        activation: Literal["relu", "leaky-relu"] = "relu",
+        blocks: int = 4,
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = 1
+        for i in range(blocks):
+            wider = width * 2**i
+            layers += [
+                nn.Conv2d(channels, wider, 3, padding=1, bias=False),
+                nn.BatchNorm2d(wider),
+                _activation(activation),
+                nn.MaxPool2d(2),
+            ]
+            channels = wider
+        self.features = nn.Sequential(*layers)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.hidden = nn.Sequential(nn.Linear(channels, features), _activation(activation))
+        self.fc = nn.Linear(features, n_classes)
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        """Return logits (N, K) of images (N, 1, H, W)."""
+        pooled: Tensor = self.pool(self.features(images_NCHW)).flatten(1)
+        logits_NK: Tensor = self.fc(self.hidden(pooled))
+        return logits_NK
+
+
+@dataclass(frozen=True)
+class InputScaling:
+    """How uint8 slices become network input: channels, mean and deviation of each."""
+
+    channels: int
+
+    def apply(self, pixels_NHW: Tensor) -> Tensor:
+        """Return images (N, C, H, W) float32 of grey slices (N, H, W) uint8."""
+        images_NCHW = pixels_NHW.unsqueeze(1).float().div_(255.0)
+        if self.channels == 1:
+            return images_NCHW.sub_(_MEAN[0]).div_(_STD[0])
+        mean = torch.tensor(_MEAN, device=images_NCHW.device).view(1, 3, 1, 1)
+        std = torch.tensor(_STD, device=images_NCHW.device).view(1, 3, 1, 1)
+        images_NCHW = (images_NCHW.expand(-1, 3, -1, -1) - mean) / std
+        return images_NCHW.contiguous(memory_format=torch.channels_last)
+
+
+def input_scaling(network: str) -> InputScaling:
+    """Return how slices become the input of ``network``."""
+    return InputScaling(1 if network == "cnn2d" else 3)
+
+
+def build_network(settings: TrainSettings, n_classes: int, *, transform_input: bool) -> nn.Module:
+    """Return the network with random weights and a new FCL of ``n_classes`` outputs.
+
+    Parameters
+    ----------
+    settings : TrainSettings
+    n_classes : int
+    transform_input : bool
+        GoogLeNet only: rescale the input as torchvision's ImageNet weights want it.
+    """
+    name = settings.network
+    if name == "resnet101":
+        network: nn.Module = models.resnet101(weights=None)
+    elif name == "googlenet":
+        network = models.googlenet(
+            weights=None, aux_logits=False, init_weights=True, transform_input=transform_input
+        )
+    elif name == "vgg19":
+        network = models.vgg19(weights=None)
+    else:
+        network = CustomCnn2d(
+            n_classes,
+            width=settings.cnn_width,
+            features=settings.cnn_features,
+            activation=settings.activation,
+        )
+    replace_fcl(network, name, n_classes, settings.fc_init)
+    return network
+
+
+def fcl_of(network: nn.Module, name: str) -> nn.Linear:
+    """Return the final fully connected layer, weight (K, F)."""
+    layer = network.get_submodule(FCL_NAMES[name])
+    assert isinstance(layer, nn.Linear)
+    return layer
+
+
+def replace_fcl(
+    network: nn.Module, name: str, n_classes: int, initialisation: Literal["torch", "glorot"]
+) -> None:
+    """Put a new FCL of ``n_classes`` outputs in, initialised as asked.
+
+    "torch" draws uniformly within 1/sqrt(F), so that a weight's variance is 1/(3F);
+    "glorot" within sqrt(6/(F+K)), variance 2/(F+K), and zero bias (the tool of P1).
+    """
+    layer = nn.Linear(fcl_of(network, name).in_features, n_classes)
+    if initialisation == "glorot":
+        nn.init.xavier_uniform_(layer.weight)
+        nn.init.zeros_(layer.bias)
+    else:
+        bound = 1 / math.sqrt(layer.in_features)
+        nn.init.uniform_(layer.weight, -bound, bound)
+        nn.init.uniform_(layer.bias, -bound, bound)
+    owner, _, attribute = FCL_NAMES[name].rpartition(".")
+    setattr(network.get_submodule(owner), attribute, layer)
+
+
+def _activation(name: str) -> nn.Module:
+    return nn.ReLU(inplace=True) if name == "relu" else nn.LeakyReLU(0.01, inplace=True)
