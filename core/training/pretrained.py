@@ -58,7 +58,8 @@ def find_weights(network: str, asked: str) -> Path:
             "or name an earlier run of it as the weights."
         )
     cache = Path(str(torch.hub.get_dir())) / "checkpoints"
-    path = cache / entry.url.rsplit("/", 1)[-1]
+    url = str(entry.url)
+    path = cache / url.rsplit("/", 1)[-1]
     if not path.is_file():
         raise TrainingError(
             f"The ImageNet weights of {NETWORK_TITLES[network]} are not on this machine. Fetch "

@@ -1,0 +1,516 @@
+"""The same tasks from a terminal."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as ProgressBar
+from rich.table import Table as TerminalTable
+
+import core
+from core import config, tasks, text_file
+from core.config import RunSettings, SettingField, setting_fields
+from core.data.cohort import load_cohort
+from core.errors import MriFclError
+from core.figure import Table
+from core.progress import BatchDone, EpochMetrics, Notice, Operation, Progress, RunStarted
+from core.run_folder import Run, read_record
+
+T = TypeVar("T")
+_console = Console(stderr=True, highlight=False)
+
+
+class _Interrupted(Exception):
+    """The user stopped the work."""
+
+
+def is_command(arguments: list[str]) -> bool:
+    """Tell whether the arguments are for the terminal: a sub-command or an option."""
+    return bool(arguments) and (arguments[0] in cli.commands or arguments[0].startswith("-"))
+
+
+def run_command(arguments: list[str]) -> tuple[int, Path | None]:
+    """Run one command; return its exit status and the path to open a window on, if any.
+
+    0 done, 1 failed with one plain sentence on stderr, 2 wrong usage, 130 stopped.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    try:
+        window_on = cli.main(arguments, prog_name="mri-fcl", standalone_mode=False)
+    except click.exceptions.Exit as done:
+        return done.exit_code, None
+    except click.ClickException as error:
+        error.show()
+        return 2, None
+    except MriFclError as error:
+        _console.print(str(error), style="red", markup=False, soft_wrap=True)
+        return 1, None
+    except (_Interrupted, click.Abort):
+        _console.print("Stopped. What was done so far is kept.")
+        return 130, None
+    return 0, window_on if isinstance(window_on, Path) else None
+
+
+def drive(operation: Operation[T]) -> T:
+    """Run an operation with a progress bar on stderr; Ctrl+C stops it at its next step."""
+    stop: list[bool] = []
+    previous = signal.signal(signal.SIGINT, lambda *_: stop.append(True))
+    with ProgressBar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(),
+        console=_console,
+        transient=True,
+        disable=not _console.is_terminal,
+    ) as bar:
+        line = bar.add_task("", total=None, note="")
+        try:
+            while True:
+                event = next(operation)
+                _show(bar, line, event)
+                if stop:
+                    raise _Interrupted
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        finally:
+            operation.close()
+            signal.signal(signal.SIGINT, previous)
+
+
+def _show(bar: ProgressBar, line: Any, event: object) -> None:  # noqa: ANN401 - rich's task id
+    if isinstance(event, Progress):
+        bar.update(
+            line, description=event.what, completed=event.done, total=event.total or None, note=""
+        )
+    elif isinstance(event, Notice):
+        _console.print(event.text, markup=False, soft_wrap=True)
+    elif isinstance(event, RunStarted):
+        _console.print(f"Run folder: {event.path}", markup=False, soft_wrap=True)
+    elif isinstance(event, BatchDone):
+        bar.update(
+            line,
+            description=f"Training epoch {event.epoch}",
+            completed=event.batch,
+            total=event.batches,
+            note=f"loss {event.loss:.3f}, {event.slices_per_second:.0f} slices/s",
+        )
+    elif isinstance(event, EpochMetrics) and event.epoch:
+        _console.print(
+            f"epoch {event.epoch:3d}   loss {event.train_loss:.4f} / {event.validation_loss:.4f}   "
+            f"accuracy {_percent(event.train_accuracy)} / {_percent(event.validation_accuracy)}   "
+            f"{event.seconds:.1f} s",
+            markup=False,
+        )
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None or value != value else f"{100 * value:5.1f} %"
+
+
+def _say(json: bool, result: dict[str, Any], sentences: list[str]) -> None:
+    for sentence in sentences:
+        click.echo(sentence)
+    if json:
+        click.echo(text_file.json_text(result))
+
+
+def _print_table(table: Table) -> None:
+    shown = TerminalTable(title=table.title)
+    for name in table.columns:
+        shown.add_column(name)
+    for row in table.rows:
+        shown.add_row(
+            *(
+                "–"
+                if value is None or value != value
+                else f"{value:.4g}"
+                if isinstance(value, float)
+                else str(value)
+                for value in row
+            )
+        )
+    Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 200).print(shown)
+
+
+_Command = Callable[..., Any]
+
+
+def _settings_options(*groups: str) -> Callable[[_Command], _Command]:
+    """Add an option for every setting of the groups; the fields say type, bounds and help."""
+
+    def decorate(command: _Command) -> _Command:
+        for field in reversed([f for f in setting_fields() if f.group in groups]):
+            command = _option_of(field)(command)
+        return command
+
+    return decorate
+
+
+def _option_of(field: SettingField) -> Callable[[_Command], _Command]:
+    def parse(_context: click.Context, parameter: click.Parameter, value: str | None) -> Any:  # noqa: ANN401
+        if value is None:
+            return None
+        try:
+            return field.parse(value)
+        except MriFclError as error:
+            raise click.BadParameter(str(error), param=parameter) from error
+
+    unit = f" [{field.unit}]" if field.unit else ""
+    shown = "" if field.default in (None, "") else f" Default {field.default}."
+    return click.option(
+        f"--{field.option}",
+        field.name,
+        callback=parse,
+        default=None,
+        metavar="|".join(field.choices) or field.kind.__name__.upper(),
+        help=f"{field.help}{unit}{shown}",
+    )
+
+
+def _chosen(options: dict[str, Any], preset: str = "recommended") -> RunSettings:
+    base = config.change(RunSettings(), config.PRESETS[preset])
+    return config.change(base, {key: value for key, value in options.items() if value is not None})
+
+
+_path = click.Path(path_type=Path)
+_json_option = click.option(
+    "--json", is_flag=True, help="Print the result as one JSON object on the last line."
+)
+_runs_option = click.option(
+    "--out",
+    "runs",
+    type=_path,
+    default=Path("runs"),
+    show_default=True,
+    help="Folder that the run folder is made in.",
+)
+_preset_option = click.option(
+    "--preset",
+    type=click.Choice(list(config.PRESETS)),
+    default="recommended",
+    show_default=True,
+    help="Starting values; single options change them.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(core.__version__, prog_name="MRI-FCL")
+def cli() -> None:
+    """Train networks on brain MRI slices and study their final fully connected layer.
+
+    Without a command the window opens: mri-fcl [FOLDER | COHORT | RUN]. Research use only.
+    """
+
+
+@cli.command()
+@click.option(
+    "--out",
+    type=_path,
+    default=Path("mri-fcl-demo"),
+    show_default=True,
+    help="Folder for everything the demo makes.",
+)
+@click.option("--window", is_flag=True, help="Open the window on the result.")
+@_json_option
+def demo(out: Path, window: bool, json: bool) -> Path | None:
+    """Simulate a cohort, train on it, analyse and report: a few minutes on two CPU cores."""
+    from core.demo import run_demo
+
+    began = time.monotonic()
+    result = drive(run_demo(out))
+    seconds = time.monotonic() - began
+    _say(
+        json,
+        {
+            "cohort": result.cohort,
+            "runs": [result.by_subject, result.by_slice],
+            "report": result.report,
+            "seconds": seconds,
+        },
+        [*result.sentences(), f"Done in {seconds:.0f} s."],
+    )
+    return result.by_subject if window else None
+
+
+@cli.command()
+@click.argument("folder", type=_path)
+@click.option("--classes", default="", help="Take only these classes, in this order: AD,NC.")
+@click.option(
+    "--labels",
+    type=_path,
+    default=None,
+    help="CSV or TSV with a subject and a class column, where folders do not tell the class.",
+)
+@click.option(
+    "--subject-pattern",
+    default="",
+    help="Regular expression with a group subject (and session, slice), tried on each file name.",
+)
+@click.option("--out", type=_path, default=None, help="Cohort to write.  [default: NAME.mrifcl]")
+@_json_option
+def scan(
+    folder: Path,
+    classes: str,
+    labels: Path | None,
+    subject_pattern: str,
+    out: Path | None,
+    json: bool,
+) -> None:
+    """Find scans, subjects and classes in FOLDER and store them as a cohort."""
+    target = out or Path(f"{folder.resolve().name}.mrifcl")
+    wanted = [name.strip() for name in classes.split(",") if name.strip()]
+    result = drive(
+        tasks.scan(
+            folder, out=target, classes=wanted, labels=labels, subject_pattern=subject_pattern
+        )
+    )
+    cohort, counts = result.cohort, result.cohort.counts()
+    from core.data.scan_folder import expected_slices
+
+    n_slices = expected_slices(cohort, RunSettings().slices.count)
+    sentences = [
+        f"{len(cohort.subjects)} subjects, {n_slices} slices, "
+        f"{len(cohort.classes)} classes: "
+        + ", ".join(
+            f"{label} {count['subjects']} subjects in {count['scans']} scans"
+            for label, count in counts.items()
+        )
+        + "."
+    ]
+    sentences += cohort.warnings
+    sentences += [f"Skipped {item.file}: {item.reason}" for item in cohort.skipped[:10]]
+    if len(cohort.skipped) > 10:
+        sentences.append(f"… and {len(cohort.skipped) - 10} more skipped files.")
+    sentences.append(f"Cohort: {target}")
+    _say(
+        json,
+        {
+            "cohort": target,
+            "classes": counts,
+            "subjects": len(cohort.subjects),
+            "scans": len(cohort.included_scans),
+            "slices": n_slices,
+            "skipped": [{"file": item.file, "reason": item.reason} for item in cohort.skipped],
+            "warnings": cohort.warnings,
+        },
+        sentences,
+    )
+
+
+@cli.command("slices")
+@click.argument("cohort", type=_path)
+@click.option("--out", type=_path, required=True, help="Folder to write class folders into.")
+@click.option(
+    "--format",
+    "picture_format",
+    type=click.Choice(["png", "jpg"]),
+    default="png",
+    show_default=True,
+)
+@_settings_options("slices")
+@_json_option
+def export_slices(cohort: Path, out: Path, picture_format: str, json: bool, **options: Any) -> None:  # noqa: ANN401 - settings by name
+    """Cut the scans of COHORT and write the slices as pictures."""
+    settings = _chosen(options)
+    count = drive(tasks.export_slices(cohort, settings.slices, out, picture_format=picture_format))
+    _say(json, {"slices": count, "folder": out}, [f"{count} slices written to {out}"])
+
+
+@cli.command()
+@click.argument("path", type=_path)
+@_settings_options("slices", "split")
+@click.option("--seed", default=0, show_default=True, help="Rules the split.")
+@_json_option
+def audit(path: Path, seed: int, json: bool, **options: Any) -> None:  # noqa: ANN401
+    """Look for leakage in the split of a RUN, or the split these options give a COHORT."""
+    result = drive(tasks.audit(path, _chosen({**options, "seed": seed})))
+    _print_table(result.table())
+    _say(
+        json,
+        {
+            "split": result.mode,
+            "leaks": result.leaks,
+            "shared_subjects": result.shared_subjects,
+            "duplicate_slices": result.duplicate_slices,
+            "neighbouring_slices": result.neighbouring_slices,
+        },
+        [result.sentence()],
+    )
+
+
+@cli.command()
+@click.argument("cohort", type=_path)
+@_preset_option
+@_settings_options("slices", "split", "training")
+@_runs_option
+@_json_option
+def train(cohort: Path, preset: str, runs: Path, json: bool, **options: Any) -> None:  # noqa: ANN401
+    """Train one network on COHORT; everything about it goes into a new run folder."""
+    path = drive(tasks.train(cohort, _chosen(options, preset), runs))
+    _say_run(path, json=json)
+
+
+@cli.command()
+@click.argument("run", type=_path)
+@_json_option
+def resume(run: Path, json: bool) -> None:
+    """Go on with a RUN that was stopped or crashed, from its last whole epoch."""
+    _say_run(drive(tasks.resume(run)), json=json)
+
+
+def _say_run(path: Path, *, json: bool) -> None:
+    run = Run(path)
+    measured = run.record["accuracy"]
+    sentences = [
+        f"Accuracy: train {_percent(measured['train'])}, validation "
+        f"{_percent(measured['validation'])}, test {_percent(measured['test'])} of slices, "
+        f"{_percent(measured['test_by_subject'])} of subjects."
+    ]
+    if run.warning:
+        sentences.append(run.warning)
+    sentences.append(f"Run: {path}")
+    _say(
+        json,
+        {
+            "run": path,
+            "state": run.state,
+            "epochs": run.record["epochs_done"],
+            "train_accuracy": measured["train"],
+            "validation_accuracy": measured["validation"],
+            "test_accuracy": measured["test"],
+            "test_accuracy_by_subject": measured["test_by_subject"],
+            "seconds": run.record["seconds"],
+        },
+        sentences,
+    )
+
+
+@cli.command()
+@click.argument("run", type=_path)
+@click.option(
+    "--out",
+    type=_path,
+    default=None,
+    help="Folder for figures and tables.  [default: the run folder]",
+)
+@_json_option
+def analyse(run: Path, out: Path | None, json: bool) -> None:
+    """Write all figures (PNG, SVG, CSV) and tables (CSV) of RUN."""
+    files = drive(tasks.analyse(run, out))
+    _say(
+        json,
+        {"run": run, "figures": list(files.figures), "tables": list(files.tables)},
+        [
+            f"{len(files.figures)} figure files in {(out or run) / 'figures'}",
+            f"{len(files.tables)} tables in {(out or run) / 'tables'}",
+        ],
+    )
+
+
+@cli.command()
+@click.argument("runs", type=_path, nargs=-1, required=True)
+@click.option("--out", type=_path, default=Path("comparison"), show_default=True)
+@_json_option
+def compare(runs: tuple[Path, ...], out: Path, json: bool) -> None:
+    """Put RUNS side by side in the form of the paper's Table 2."""
+    table, _files = drive(tasks.compare(runs, out))
+    _print_table(table)
+    _say(json, {"rows": [_compare_row(path) for path in runs]}, [f"Table 2: {out}"])
+
+
+def _compare_row(path: Path) -> dict[str, Any]:
+    run, record = Run(path), read_record(path)
+    measured = record.get("accuracy", {})
+    return {
+        "run": path,
+        "network": run.settings.training.network,
+        "regime": run.settings.training.regime,
+        "epochs": record.get("epochs_done", 0),
+        "train_accuracy": measured.get("train"),
+        "validation_accuracy": measured.get("validation"),
+        "test_accuracy": measured.get("test"),
+        "seconds": record.get("seconds"),
+    }
+
+
+@cli.command()
+@click.argument("cohort", type=_path)
+@click.option("--rows", default="", help="Rows of Table 2 to train, from 1 to 12: 3,7.")
+@_preset_option
+@_settings_options("slices", "split", "training")
+@_runs_option
+@_json_option
+def paper(cohort: Path, rows: str, preset: str, runs: Path, json: bool, **options: Any) -> None:  # noqa: ANN401 - settings by name
+    """Train the paper's 12 rows, then print Table 2 beside the paper's."""
+    try:
+        wanted = [int(row) for row in rows.split(",") if row.strip()]
+    except ValueError as error:
+        raise click.BadParameter("give numbers from 1 to 12, such as 3,7") from error
+    load_cohort(cohort).require_trainable()
+    trained = drive(tasks.paper(cohort, _chosen(options, preset), runs, wanted))
+    table, _files = drive(tasks.compare(trained, runs / "comparison"))
+    _print_table(table)
+    _say(json, {"rows": [_compare_row(path) for path in trained]}, [])
+
+
+@cli.command()
+@click.argument("table", type=_path)
+@click.option("--x", "x_name", default=None, help="Column of x.  [default: the first numeric one]")
+@click.option("--y", "y_name", default=None, help="Column of y.  [default: the second]")
+@_json_option
+def fit(table: Path, x_name: str | None, y_name: str | None, json: bool) -> None:
+    """Fit any two columns of TABLE as the FCL weights are fitted."""
+    from core.analysis.fitting import centring_text, fit_polynomials, read_columns
+
+    x_used, y_used, x, y = read_columns(table, x=x_name, y=y_name)
+    fits = fit_polynomials(x, y, degrees=(1, 2, 3, 4))
+    sentences = [f"{len(x)} points, x = {x_used}, y = {y_used}"]
+    sentences += [
+        f"{item.equation()}   (norm of residuals {item.norm_of_residuals:.4g}, "
+        f"R2 {item.r_squared:.4f}, AICc {item.aicc:.1f})"
+        for item in fits
+    ]
+    sentences.append(centring_text(fits[0].centre, fits[0].scale))
+    _say(
+        json,
+        {
+            "n": len(x),
+            "x": x_used,
+            "y": y_used,
+            "x_mean": fits[0].centre,
+            "x_std": fits[0].scale,
+            "fits": [
+                {
+                    "degree": item.degree,
+                    "coefficients": list(item.coefficients),
+                    "norm_of_residuals": item.norm_of_residuals,
+                    "r_squared": item.r_squared,
+                    "aicc": item.aicc,
+                    "equation": item.equation(),
+                }
+                for item in fits
+            ],
+        },
+        sentences,
+    )
+
+
+@cli.command()
+@click.argument("runs", type=_path, nargs=-1, required=True)
+@click.option("--out", type=_path, default=Path("report.html"), show_default=True)
+@_json_option
+def report(runs: tuple[Path, ...], out: Path, json: bool) -> None:
+    """Write one HTML page with every figure and table of RUNS."""
+    path = drive(tasks.report_html(runs, out))
+    _say(json, {"report": path}, [f"Report: {path}"])

@@ -1,0 +1,27 @@
+"""Start MRI-FCL: the window, or with a sub-command the terminal."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program; return its exit status (0 done, 1 failed, 2 wrong usage)."""
+    # First, before Qt or torch: a frozen program's child processes enter here too.
+    multiprocessing.freeze_support()
+    given = sys.argv[1:] if arguments is None else arguments
+    from core.cli import is_command, run_command
+
+    if is_command(given):
+        status, window_on = run_command(given)
+        if window_on is None:
+            return status
+        given = [str(window_on)]
+    from mrifcl_gui.app import run_window
+
+    return run_window(given)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
