@@ -12,6 +12,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from core.errors import SettingsError
@@ -391,8 +392,13 @@ class SettingField:
         return word
 
 
-def setting_fields() -> Iterator[SettingField]:
-    """Yield every setting of :class:`RunSettings`, in the order of a form."""
+@cache
+def setting_fields() -> tuple[SettingField, ...]:
+    """Return every setting of :class:`RunSettings`, in the order of a form."""
+    return tuple(_read_fields())
+
+
+def _read_fields() -> Iterator[SettingField]:
     for group in dataclasses.fields(RunSettings):
         owner: Any = type(group.default)
         hints = get_type_hints(owner)

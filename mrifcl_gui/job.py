@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -12,9 +13,12 @@ from typing import Any
 from PySide6.QtCore import QObject, QThread, Signal
 
 from core.errors import MriFclError
-from core.progress import Operation
+from core.progress import BatchDone, Operation, Progress
 
 logger = logging.getLogger(__name__)
+
+# At most twenty replaceable events a second reach the window.
+_SECONDS_BETWEEN = 0.05
 
 _alive: weakref.WeakSet[Job] = weakref.WeakSet()
 
@@ -48,6 +52,7 @@ class Job(QThread):
         self.title = title
         self._start_operation = start_operation
         self._cancel = threading.Event()
+        self._last_told = 0.0
         _alive.add(self)
 
     def cancel(self) -> None:
@@ -103,9 +108,19 @@ class Job(QThread):
                     event = next(operation)
                 except StopIteration as stop:
                     return stop.value
-                self.progressed.emit(event)
+                self._tell(event)
         finally:
             operation.close()
+
+    def _tell(self, event: object) -> None:
+        """Pass an event on; of those that a newer one replaces, only some."""
+        if isinstance(event, Progress | BatchDone):
+            now = time.monotonic()
+            # Qt works off its whole queue before any timer, so a flood would freeze the window.
+            if now - self._last_told < _SECONDS_BETWEEN:
+                return
+            self._last_told = now
+        self.progressed.emit(event)
 
 
 class _Waiter(QObject):

@@ -264,8 +264,11 @@ def joint_warning(runs: Sequence[Run]) -> str:
 def _group_means(
     values: NDArray[np.float32], group: NDArray[np.int64], counts: NDArray[Any]
 ) -> NDArray[np.float32]:
-    sums = np.zeros((len(counts), values.shape[1]))
-    np.add.at(sums, group, values)
+    if not len(counts):
+        return values
+    starts = np.cumsum(counts) - counts
+    in_order = values[np.argsort(group, kind="stable")]
+    sums = np.add.reduceat(in_order, starts, axis=0, dtype=np.float64)
     return np.asarray(sums / counts[:, None], dtype=np.float32)
 
 

@@ -29,7 +29,7 @@ from core.progress import Operation, Progress
 
 MARKER_FILE = "phantom.json"
 SPACING_MM = 1.75
-SHAPE = (92, 112, 88)
+SHAPE = (92, 112, 92)
 # Part of the settings in the marker: raise it when the voxels of a seed change.
 _GENERATOR_VERSION = 1
 # Mean latent atrophy of a class, in standard deviations within a class.
@@ -37,7 +37,8 @@ _ATROPHY = {"AD": 1.6, "MCI": 0.8, "NC": 0.0}
 # Files that systems put into a folder unasked; they are nobody's data.
 _SYSTEM_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 
-Field: TypeAlias = NDArray[np.float32]
+# float32 throughout; numpy's own types say only "floating" of most results.
+Field: TypeAlias = NDArray[np.floating[Any]]
 
 _README = """SIMULATED BRAINS - NOT PATIENTS
 
@@ -191,7 +192,7 @@ def simulate_subject(
 
     Returns
     -------
-    voxels : ndarray, shape (92, 112, 88), int16
+    voxels : ndarray, shape (92, 112, 92), int16
         RAS+ axes; 0 outside the brain.
     affine : ndarray, shape (4, 4), float64
         Voxel index to mm.
@@ -264,8 +265,9 @@ class _Subject:
     # Coordinates and random fields
 
     def _deformed_coordinates(self) -> tuple[Field, Field, Field]:
-        scale = 1 + 0.035 * self.rng.standard_normal(3)
-        shift = self.rng.normal(0, 1.5, 3)
+        # Bounded, so that no brain touches the edge of the volume.
+        scale = 1 + 0.03 * np.clip(self.rng.standard_normal(3), -2, 2)
+        shift = 1.2 * np.clip(self.rng.standard_normal(3), -2, 2)
         angle = np.deg2rad(self.rng.normal(0, 2.0))
         axes = _axes_mm()
         warped = []
@@ -273,7 +275,7 @@ class _Subject:
             shape = [1, 1, 1]
             shape[axis] = -1
             line = ((axes[axis] - shift[axis]) / scale[axis]).reshape(shape)
-            warped.append((line + 2.2 * self._smooth_field()).astype(np.float32))
+            warped.append((line + 1.8 * self._smooth_field()).astype(np.float32))
         x, y, z = warped
         cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
         return cos * x + sin * y, cos * y - sin * x, z
@@ -285,7 +287,7 @@ class _Subject:
         # einsum without BLAS: the same bits however many threads there are.
         for basis in nodes:
             draw = np.einsum("abc,ia->bci", draw, basis)
-        return draw
+        return np.asarray(draw, dtype=np.float32)
 
     def _fold_noise(self) -> Field:
         """Return band-limited noise on a grid of 3.5 mm, mostly mirrored left to right."""
@@ -299,7 +301,7 @@ class _Subject:
             fields.append(field / field.std())
         mirrored, free = fields
         mirrored[: shape[0] // 2] = mirrored[::-1][: shape[0] // 2]
-        return (0.6 * mirrored + 0.8 * free).astype(np.float32)
+        return np.asarray(0.6 * mirrored + 0.8 * free, dtype=np.float32)
 
     # Outer shapes
 
@@ -307,7 +309,7 @@ class _Subject:
         x, y, z = self.side, self.y, self.z
         # Wider behind than in front, like an egg.
         egg = x * (1 + 0.0016 * (y + 15))
-        dome = _superellipsoid(egg, y + 2, z - 4, (68, 87, 62))
+        dome = _superellipsoid(egg, y + 2, z - 4, (67, 85, 60))
         # The base: orbital surface in front, tentorium behind.
         base = np.where(y > -20, z + 24 - 0.16 * y, 0.95 * (z + 24.2 + 0.10 * (y + 20)))
         dome = _smooth_intersection(dome, base.astype(np.float32), 16.0)
@@ -357,8 +359,8 @@ class _Subject:
         height = z + 5 + 0.38 * y
         lateral = _length(height, np.maximum(37 - x, 0), np.maximum(np.abs(y + 8) - 30, 0))
         insula = _length(
-            x - 38 + 0.004 * (y - 2) ** 2,
-            np.maximum(np.abs(height - 3) - 13, 0),
+            x - 39 + 0.008 * (y - 2) ** 2 + 1.2 * np.sin(0.45 * y + 0.2 * z),
+            np.maximum(np.abs(height - 2) - 10, 0),
             np.maximum(np.abs(y - 2) - 22, 0),
         )
         return np.minimum(lateral, insula)
@@ -393,7 +395,10 @@ class _Subject:
         return _length(across, np.maximum(depth - deepest, 0)) - half_width
 
     def _with_deep_grey(self, image: Field) -> Field:
-        x, y, z = self.side, self.y, self.z
+        # Nothing here lies outside this box, whatever the deformation.
+        box = _box((46, 44, 48))
+        x, y, z = self.side[box], self.y[box], self.z[box]
+        part = image[box]
         grey, white = self.traits.grey, self.traits.white
         shrink = 1 - 0.03 * self.traits.atrophy
         wide = 2.2 * (self.traits.ventricle_scale - 1)
@@ -407,13 +412,16 @@ class _Subject:
             ((23, 0, -18), (8 * shrink, 8, 8 * shrink), 0.0),  # amygdala
         ):
             distance = _ellipsoid(x - centre[0], y - centre[1], z - centre[2], radii)
-            image = _blend(image, grey + share * (white - grey), _coverage(distance))
+            part = _blend(part, grey + share * (white - grey), _coverage(distance))
+        image[box] = part
         return image
 
     def _with_ventricles(self, image: Field) -> Field:
         scale = self.traits.ventricle_scale
         # Higher than wide, leaning outwards: the butterfly of a frontal slice.
-        place = (self.side - 0.35 * (self.z - 14), self.y, 14 + 0.8 * (self.z - 14))
+        box = _box((66, 84, 52))
+        x, y, z = self.x[box], self.y[box], self.z[box]
+        place = (np.abs(x) - 0.35 * (z - 14), y, 14 + 0.8 * (z - 14))
         out = 1.5 * (scale - 1)
         tips = {
             "frontal": (15 + out, 31, 6),
@@ -440,11 +448,12 @@ class _Subject:
             lateral = part if lateral is None else _smooth_union(lateral, part, 3.0)
         assert lateral is not None
         # The septum pellucidum keeps the two sides apart.
-        lateral = np.minimum(lateral, self.side - 0.7)
-        third = _ellipsoid(self.x, self.y + 8, self.z - 1, (2.0 * scale**1.5, 15, 11))
-        fourth = _ellipsoid(self.x, self.y + 41, self.z + 36, (7, 4.5 * scale, 9))
+        lateral = np.minimum(lateral, np.abs(x) - 0.7)
+        third = _ellipsoid(x, y + 8, z - 1, (2.0 * scale**1.5, 15, 11))
+        fourth = _ellipsoid(x, y + 41, z + 36, (7, 4.5 * scale, 9))
         fluid = np.maximum(np.maximum(lateral, third), fourth)
-        return _blend(image, np.float32(0.85 * self.traits.fluid), _coverage(fluid))
+        image[box] = _blend(image[box], 0.85 * self.traits.fluid, _coverage(fluid))
+        return image
 
     def _cerebellum(self, hull: Field) -> Field:
         radius = _length(0.75 * self.x, self.y + 26, self.z + 34) + 1.5 * self._smooth_field()
@@ -531,7 +540,8 @@ def _length(*parts: Field) -> Field:
 
 def _coverage(distance: Field) -> Field:
     """Return the share of a voxel that lies inside: partial volume at the border."""
-    return np.clip(distance / np.float32(SPACING_MM) + np.float32(0.5), 0, 1)
+    share = distance / np.float32(SPACING_MM) + np.float32(0.5)
+    return np.asarray(np.clip(share, 0, 1), dtype=np.float32)
 
 
 def _blend(below: Field | float, above: Field | float, share: Field) -> Field:
@@ -682,7 +692,17 @@ def _axes_mm() -> tuple[Field, Field, Field]:
         ((np.arange(size) - (size - 1) / 2) * SPACING_MM).astype(np.float32) for size in SHAPE
     )
     # The brain stem reaches further down than the crown reaches up.
-    return x, y, z - 6
+    return x, y, z - 4
+
+
+def _box(reach_mm: tuple[float, float, float]) -> tuple[slice, slice, slice]:
+    """Return the part of the grid within ``reach_mm`` of the origin along each axis."""
+    inside = [
+        np.flatnonzero(np.abs(line) <= reach)
+        for line, reach in zip(_axes_mm(), reach_mm, strict=True)
+    ]
+    x, y, z = (slice(int(part[0]), int(part[-1]) + 1) for part in inside)
+    return x, y, z
 
 
 @functools.cache

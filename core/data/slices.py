@@ -23,7 +23,7 @@ from core.progress import Notice, Operation, Progress
 
 logger = logging.getLogger(__name__)
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 _AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
 
 
@@ -99,7 +99,7 @@ def cut_slices(
     """Cut slices out of a volume as the network sees them.
 
     Pictures follow the radiological convention: anterior (axial) or superior (coronal,
-    sagittal) at the top, the subject's right on the left; sagittal ones face left.
+    sagittal) at the top, the subject's right on the left; sagittal ones face right, as in the viewer.
 
     Returns
     -------
@@ -126,10 +126,10 @@ def cut_slices(
 
 def oriented_plane(voxels: NDArray[Any], axis: int, number: int) -> NDArray[Any]:
     """Return one plane of RAS+ ``voxels`` as a picture in the radiological convention."""
-    plane = np.take(voxels, number, axis=axis)
-    # Rows run along the second remaining axis, its positive end at the top; columns along
-    # the first with its positive end (right, or anterior) on the left.
-    return np.asarray(plane.T[::-1, ::-1])
+    plane = np.take(voxels, number, axis=axis).T[::-1]
+    # The second remaining axis has its positive end at the top. The subject's right goes
+    # to the left of axial and coronal pictures; a sagittal one has the face on the right.
+    return np.asarray(plane if axis == _AXES["sagittal"] else plane[:, ::-1])
 
 
 def _pixel_mm(volume: Volume, axis: int) -> tuple[float, float]:

@@ -1,0 +1,271 @@
+"""The ANALYSE place: one tab a question, each with a figure, its options and its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QUrl, Signal
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QStackedWidget,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core import tasks
+from core.progress import Operation
+from core.run_folder import Run
+from mrifcl_gui.analysis_views import TABS
+from mrifcl_gui.comparison_view import ComparisonView
+from mrifcl_gui.figure_tab import FigureTab
+from mrifcl_gui.job import Job
+
+
+class AnalysisTabs(QWidget):
+    """Figures and tables of one run, and of several side by side.
+
+    Signals
+    -------
+    job_started(Job)
+        Long work to show in the task dock.
+    problem(object)
+        An exception to tell.
+    runs_requested()
+        The user wants to choose a run.
+    """
+
+    job_started = Signal(object)
+    problem = Signal(object)
+    runs_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._runs: list[Run] = []
+        self.figure_tabs: list[FigureTab] = []
+        self._choice = QComboBox(self)
+        self._choice.setAccessibleName(self.tr("Run to analyse"))
+        self._choice.setMinimumContentsLength(40)
+        self._choice.currentIndexChanged.connect(self._on_run_chosen)
+        self._facts = QLabel(self)
+        self._facts.setWordWrap(True)
+        self.tabs = QTabWidget(self)
+        self.comparison = ComparisonView(self)
+        self._build_tabs()
+        self._stack = QStackedWidget(self)
+        self._stack.addWidget(self._build_empty())
+        self._stack.addWidget(self._build_full())
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(16, 16, 16, 16)
+        layout.addWidget(self._stack)
+
+    @property
+    def run(self) -> Run | None:
+        """The run on screen."""
+        index = self._choice.currentIndex()
+        return self._runs[index] if 0 <= index < len(self._runs) else None
+
+    def show_runs(self, runs: Sequence[Run]) -> None:
+        """Show ``runs``: the first one in the tabs, all of them in Table 2."""
+        self._runs = list(runs)
+        self._choice.blockSignals(True)
+        self._choice.clear()
+        for run in self._runs:
+            self._choice.addItem(f"{run.network_title}, {run.regime_title.lower()}  –  {run.name}")
+        self._choice.blockSignals(False)
+        self._stack.setCurrentIndex(1 if self._runs else 0)
+        self.comparison.show_runs(self._runs)
+        self._on_run_chosen()
+
+    def show_comparison(self) -> None:
+        """Bring Table 2 to the front."""
+        self.tabs.setCurrentWidget(self.comparison)
+
+    def _build_tabs(self) -> None:
+        for spec in TABS:
+            tab = FigureTab(spec, self)
+            tab.problem.connect(self.problem)
+            self.figure_tabs.append(tab)
+            self.tabs.addTab(tab, spec.title)
+        self.tabs.addTab(self.comparison, self.tr("Table 2"))
+        self.comparison.problem.connect(self.problem)
+        self._report = ReportView(self)
+        self._report.report_requested.connect(self._on_report)
+        self._report.files_requested.connect(self._on_files)
+        self.tabs.addTab(self._report, self.tr("Report"))
+        self.tabs.currentChanged.connect(self._on_tab_changed)
+
+    def _build_empty(self) -> QWidget:
+        page = QWidget(self)
+        layout = QVBoxLayout(page)
+        layout.addStretch(1)
+        words = QLabel(
+            self.tr(
+                "No run is open.\nTrain one, or choose a run in Runs and press "
+                "Analyse: its weights, features and accuracy appear here."
+            ),
+            page,
+        )
+        button = QPushButton(self.tr("Choose a run"), page)
+        button.setProperty("primary", True)
+        button.clicked.connect(self.runs_requested)
+        for widget in (words, button):
+            row = QHBoxLayout()
+            row.addStretch(1)
+            row.addWidget(widget)
+            row.addStretch(1)
+            layout.addLayout(row)
+        layout.addStretch(1)
+        return page
+
+    def _build_full(self) -> QWidget:
+        page = QWidget(self)
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(8)
+        head = QHBoxLayout()
+        label = QLabel(self.tr("&Run"), page)
+        label.setBuddy(self._choice)
+        head.addWidget(label)
+        head.addWidget(self._choice)
+        head.addWidget(self._facts, 1)
+        layout.addLayout(head)
+        layout.addWidget(self.tabs, 1)
+        return page
+
+    def _on_run_chosen(self) -> None:
+        run = self.run
+        self._facts.setText(_facts(run) if run else "")
+        for tab in self.figure_tabs:
+            tab.show_run(run)
+        self._report.show_run(run)
+        self._on_tab_changed()
+
+    def _on_tab_changed(self) -> None:
+        current = self.tabs.currentWidget()
+        for tab in self.figure_tabs:
+            tab.set_active(tab is current)
+
+    def _on_report(self) -> None:
+        runs = [run.path for run in self._runs]
+        if not runs:
+            return
+        path = runs[0] / "report.html"
+        self._start(
+            self.tr("Writing the report"),
+            lambda: tasks.report_html(runs, path),
+            self._on_report_written,
+        )
+
+    def _on_files(self) -> None:
+        run = self.run
+        if run is not None:
+            path = run.path
+            self._start(
+                self.tr("Writing figures and tables"),
+                lambda: tasks.analyse(path),
+                self._on_files_written,
+            )
+
+    def _start(
+        self,
+        title: str,
+        operation: Callable[[], Operation[object]],
+        on_success: Callable[[object], None],
+    ) -> None:
+        job = Job(title, operation, self)
+        job.succeeded.connect(on_success)
+        job.failed.connect(self.problem)
+        job.finished.connect(job.deleteLater)
+        self.job_started.emit(job)
+        job.start()
+
+    def _on_report_written(self, path: object) -> None:
+        self._report.show_written(self.tr("Report written: {0}").format(path), Path(str(path)))
+
+    def _on_files_written(self, _files: object) -> None:
+        run = self.run
+        if run is not None:
+            self._report.show_written(
+                self.tr("Figures and tables written to {0}").format(run.path), run.path
+            )
+
+
+class ReportView(QWidget):
+    """Write everything of a run to files."""
+
+    report_requested = Signal()
+    files_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._written: Path | None = None
+        report = QPushButton(self.tr("Write the report page"), self)
+        report.setProperty("primary", True)
+        report.setToolTip(self.tr("One HTML page with every figure and table, for any browser"))
+        report.clicked.connect(self.report_requested)
+        files = QPushButton(self.tr("Write all figures and tables"), self)
+        files.setToolTip(
+            self.tr("PNG, SVG and CSV of each figure, CSV of each table, into the run folder")
+        )
+        files.clicked.connect(self.files_requested)
+        self._words = QLabel(self)
+        self._words.setWordWrap(True)
+        self._open = QPushButton(self.tr("Open"), self)
+        self._open.clicked.connect(self._on_open)
+        self._open.hide()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(16, 16, 16, 16)
+        intro = QLabel(
+            self.tr(
+                "Everything of the run in files: a page to read or send, or each "
+                "figure and table by itself. Nothing leaves this computer."
+            ),
+            self,
+        )
+        intro.setWordWrap(True)
+        layout.addWidget(intro)
+        row = QHBoxLayout()
+        row.addWidget(report)
+        row.addWidget(files)
+        row.addStretch(1)
+        layout.addLayout(row)
+        layout.addWidget(self._words)
+        last = QHBoxLayout()
+        last.addWidget(self._open)
+        last.addStretch(1)
+        layout.addLayout(last)
+        layout.addStretch(1)
+
+    def show_run(self, run: Run | None) -> None:
+        """Forget what was written for another run."""
+        self.setEnabled(run is not None)
+        self._words.clear()
+        self._open.hide()
+
+    def show_written(self, text: str, path: Path) -> None:
+        """Say what was written and offer to open it."""
+        self._written = path
+        self._words.setText(text)
+        self._open.show()
+
+    def _on_open(self) -> None:
+        if self._written is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._written)))
+
+
+def _facts(run: Run) -> str:
+    measured = run.record.get("accuracy", {})
+    test = measured.get("test")
+    parts = [f"{run.record.get('epochs_done', 0)} epochs", f"split by {run.settings.split.mode}"]
+    if test is not None:
+        parts.append(f"test {100 * test:.1f} % of slices")
+    by_subject = measured.get("test_by_subject")
+    if by_subject is not None:
+        parts.append(f"{100 * by_subject:.1f} % of subjects")
+    return ", ".join(parts)

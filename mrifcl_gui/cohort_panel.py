@@ -1,0 +1,474 @@
+"""The cohort's place: which scans there are, how they look, and what the network will see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QMimeData, Qt, Signal
+from PySide6.QtGui import (
+    QAction,
+    QColor,
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDropEvent,
+    QKeySequence,
+    QPalette,
+    QUndoCommand,
+    QUndoStack,
+)
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core.data.cohort import Cohort, Scan
+from core.data.volume import Volume
+from core.errors import CohortError
+from core.figure import class_colour
+from mrifcl_gui.scan_list import ScanList
+from mrifcl_gui.scan_table import class_labels
+from mrifcl_gui.slice_strip import SliceStrip
+from mrifcl_gui.slice_viewer import ElidedLabel, SliceViewer
+from mrifcl_gui.welcome_page import WelcomePage
+
+
+class CohortPanel(QWidget):
+    """Shows a cohort with a viewer beside it, or how to get one.
+
+    Files dropped anywhere on it come out as ``paths_dropped``. It loads nothing itself:
+    whoever gets ``scan_selected`` answers with :meth:`show_volume` or
+    :meth:`show_pictures`, and :meth:`show_strip`.
+    """
+
+    scan_selected = Signal(object)  # Scan
+    cohort_changed = Signal(object)  # Cohort, after relabelling, leaving out, undo
+    paths_dropped = Signal(list)  # of Path
+    open_folder_requested = Signal()
+    demo_requested = Signal()
+    recent_chosen = Signal(object)  # Path
+    train_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._cohort: Cohort | None = None
+        self._shown: Scan | None = None
+        self._strip_of: tuple[NDArray[np.uint8], tuple[int, ...], Scan, str] | None = None
+        self._undo_stack = QUndoStack(self)
+        self._stack = QStackedWidget()
+        self._stack.addWidget(self._build_welcome())
+        self._stack.addWidget(self._build_page())
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self._build_problem())
+        column.addWidget(self._stack, 1)
+        self._build_actions()
+        self.setAcceptDrops(True)
+
+    @property
+    def cohort(self) -> Cohort | None:
+        """What is shown."""
+        return self._cohort
+
+    @property
+    def viewer(self) -> SliceViewer:
+        """The viewer, for its orientation preference."""
+        return self._viewer
+
+    @property
+    def scan_list(self) -> ScanList:
+        """The table side."""
+        return self._scans
+
+    @property
+    def undo_action(self) -> QAction:
+        """For the edit menu; its shortcut also holds within the panel."""
+        return self._undo_action
+
+    @property
+    def redo_action(self) -> QAction:
+        """For the edit menu; its shortcut also holds within the panel."""
+        return self._redo_action
+
+    def show_cohort(self, cohort: Cohort) -> None:
+        """Show a cohort and choose its first scan; changes can be undone from here on."""
+        self.dismiss_problem()
+        self._welcome.show_ready()
+        self._stack.setCurrentIndex(1)
+        if cohort == self._cohort:
+            return  # our own change has come back
+        self._undo_stack.clear()
+        self._forget_scan()
+        self._cohort = cohort
+        self._scans.show_cohort(None)
+        self._scans.show_cohort(cohort)
+        self._write_readiness()
+
+    def show_volume(self, volume: Volume, scan: Scan) -> None:
+        """Show the volume of ``scan``, unless another scan was chosen meanwhile."""
+        if self._is_late(scan):
+            return
+        self._shown = scan
+        self._viewer.show_volume(volume, _title(scan))
+        self._mark_slice()
+
+    def show_pictures(self, pixels: NDArray[np.uint8], scan: Scan) -> None:
+        """Show the ready-made slices (n, h, w) of ``scan``, unless another was chosen meanwhile."""
+        if self._is_late(scan):
+            return
+        self._shown = scan
+        numbers = scan.slice_numbers or tuple(range(1, len(pixels) + 1))
+        self._viewer.show_pictures(pixels, numbers, _title(scan))
+        self._mark_slice()
+
+    def show_strip(
+        self,
+        pixels: NDArray[np.uint8],
+        numbers: Sequence[int],
+        scan: Scan,
+        *,
+        plane: str = "axial",
+    ) -> None:
+        """Show the slices of ``scan`` as the network sees them.
+
+        Parameters
+        ----------
+        pixels : ndarray, shape (n, h, w), uint8
+        numbers : sequence of int
+            Voxel index along ``plane`` of each slice, or number of each picture.
+        scan : Scan
+            Ignored unless it is the scan chosen now.
+        plane : {"axial", "coronal", "sagittal"}
+            Which slices of a volume they are.
+        """
+        if self._is_late(scan):
+            return
+        self._strip_of = (pixels, tuple(int(number) for number in numbers), scan, plane)
+        self._write_strip()
+        self._strip_box.setVisible(True)
+        # Ready-made slices need no second strip of the same.
+        self._viewer.set_strip_visible(False)
+        self._mark_slice()
+
+    def show_slice_settings(self, text: str) -> None:
+        """Say in the bottom line which slices are cut."""
+        self._slices_label.setText(text)
+        self._slices_label.setToolTip(text)
+
+    def show_split(self, text: str, leaks: bool) -> None:
+        """Say in the bottom line how subjects are split, and what the audit found."""
+        self._split_label.setText(text)
+        self._split_label.setToolTip(text)
+        self._audit.setVisible(True)
+        self._audit.setText(self.tr("Audit: leaks") if leaks else self.tr("Audit: no leak"))
+        self._audit.setToolTip(
+            self.tr("Slices of one subject are on both sides: test accuracy will be too high.")
+            if leaks
+            else self.tr("No subject is on two sides of the split.")
+        )
+        self._audit.setProperty("leaks", leaks)
+        palette = self.palette()
+        if leaks:
+            palette.setColor(QPalette.ColorRole.WindowText, _alarm_colour(palette))
+        self._audit.setPalette(palette)
+        # A style sheet looks at properties only when a widget is polished.
+        self._audit.style().unpolish(self._audit)
+        self._audit.style().polish(self._audit)
+
+    def show_busy(self, text: str) -> None:
+        """Say what is being read: in the viewer, or on the welcome page before there is one."""
+        self.dismiss_problem()
+        if self._cohort is None:
+            self._welcome.show_busy(text)
+        else:
+            self._shown = None
+            self._viewer.show_busy(text)
+
+    def show_problem(self, text: str) -> None:
+        """Say what went wrong and what to do, above everything, until it is dismissed."""
+        self._welcome.show_ready()
+        if self._cohort is not None and self._shown is None:
+            self._viewer.show_empty(self.tr("This scan cannot be shown"))
+        palette = self.palette()
+        palette.setColor(QPalette.ColorRole.WindowText, _alarm_colour(palette))
+        self._problem_text.setPalette(palette)
+        self._problem_text.setText(text)
+        self._problem.setVisible(True)
+
+    def dismiss_problem(self) -> None:
+        """Take the problem away."""
+        self._problem.setVisible(False)
+
+    def set_recent(self, paths: Sequence[Path]) -> None:
+        """List what was opened before on the welcome page, the last one first."""
+        self._welcome.set_recent(paths)
+
+    def clear(self) -> None:
+        """Forget the cohort and show the welcome page."""
+        self._undo_stack.clear()
+        self._cohort = None
+        self._forget_scan()
+        self._scans.show_cohort(None)
+        self.show_slice_settings("")
+        self._split_label.setText("")
+        self._audit.setVisible(False)
+        self.dismiss_problem()
+        self._welcome.show_ready()
+        self._stack.setCurrentIndex(0)
+
+    # Building
+
+    def _build_welcome(self) -> QWidget:
+        self._welcome = WelcomePage()
+        self._welcome.open_folder_requested.connect(self.open_folder_requested)
+        self._welcome.demo_requested.connect(self.demo_requested)
+        self._welcome.recent_chosen.connect(self.recent_chosen)
+        return self._welcome
+
+    def _build_page(self) -> QWidget:
+        self._scans = ScanList()
+        self._scans.scan_selected.connect(self._on_scan_selected)
+        self._scans.change_asked.connect(self._on_change_asked)
+        splitter = QSplitter(Qt.Orientation.Horizontal)
+        splitter.setChildrenCollapsible(False)
+        splitter.addWidget(self._scans)
+        splitter.addWidget(self._build_viewer())
+        splitter.setStretchFactor(0, 2)
+        splitter.setStretchFactor(1, 3)
+        splitter.setSizes([500, 700])
+        page = QWidget()
+        column = QVBoxLayout(page)
+        column.setContentsMargins(16, 16, 16, 16)
+        column.setSpacing(8)
+        column.addWidget(splitter, 1)
+        column.addLayout(self._build_bottom())
+        return page
+
+    def _build_viewer(self) -> QWidget:
+        self._viewer = SliceViewer()
+        self._viewer.crosshair_moved.connect(self._mark_slice)
+        self._viewer.picture_changed.connect(self._mark_slice)
+        self._strip = SliceStrip()
+        self._strip.slice_chosen.connect(self._on_strip_chosen)
+        self._strip_label = QLabel(self.tr("As the network sees them"))
+        self._strip_box = QWidget()
+        strip = QVBoxLayout(self._strip_box)
+        strip.setContentsMargins(0, 0, 0, 0)
+        strip.setSpacing(4)
+        strip.addWidget(self._strip_label)
+        strip.addWidget(self._strip)
+        self._strip_box.setVisible(False)
+        side = QWidget()
+        column = QVBoxLayout(side)
+        column.setContentsMargins(8, 0, 0, 0)
+        column.setSpacing(8)
+        column.addWidget(self._viewer, 1)
+        column.addWidget(self._strip_box)
+        return side
+
+    def _build_bottom(self) -> QHBoxLayout:
+        self._slices_label = ElidedLabel()
+        self._slices_label.setAccessibleName(self.tr("Slices"))
+        self._split_label = ElidedLabel()
+        self._split_label.setAccessibleName(self.tr("Split"))
+        self._audit = QLabel()
+        self._audit.setVisible(False)
+        self._train = QPushButton(self.tr("Train ›"))
+        self._train.setAccessibleName(self.tr("Train"))
+        self._train.setProperty("primary", True)
+        self._train.clicked.connect(self.train_requested)
+        settings = QWidget()
+        line = QHBoxLayout(settings)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(16)
+        line.addWidget(self._slices_label, 1)
+        line.addWidget(self._split_label, 1)
+        line.addWidget(self._audit)
+        self._obstacle = ElidedLabel()
+        # What keeps one from training takes the place of the settings of the training.
+        self._bottom = QStackedWidget()
+        self._bottom.addWidget(settings)
+        self._bottom.addWidget(self._obstacle)
+        self._bottom.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        row = QHBoxLayout()
+        row.setSpacing(16)
+        row.addWidget(self._bottom, 1)
+        row.addWidget(self._train)
+        return row
+
+    def _build_problem(self) -> QWidget:
+        self._problem = QFrame()
+        self._problem.setProperty("problem", True)
+        self._problem.setFrameShape(QFrame.Shape.StyledPanel)
+        self._problem_text = QLabel()
+        self._problem_text.setTextFormat(Qt.TextFormat.PlainText)
+        self._problem_text.setWordWrap(True)
+        self._problem_text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        dismiss = QPushButton(self.tr("Dismiss"))
+        dismiss.clicked.connect(self.dismiss_problem)
+        row = QHBoxLayout(self._problem)
+        row.setContentsMargins(16, 8, 16, 8)
+        row.addWidget(self._problem_text, 1)
+        row.addWidget(dismiss)
+        self._problem.setVisible(False)
+        return self._problem
+
+    def _build_actions(self) -> None:
+        self._undo_action = self._undo_stack.createUndoAction(self, self.tr("Undo"))
+        self._undo_action.setShortcuts(QKeySequence.StandardKey.Undo)
+        self._redo_action = self._undo_stack.createRedoAction(self, self.tr("Redo"))
+        self._redo_action.setShortcuts(QKeySequence.StandardKey.Redo)
+        for action in (self._undo_action, self._redo_action):
+            action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            self.addAction(action)
+
+    # Showing
+
+    def _apply(self, cohort: Cohort) -> None:
+        """Put a changed cohort in place and say so."""
+        self._cohort = cohort
+        self._scans.show_cohort(cohort)
+        self._write_readiness()
+        self._write_strip()
+        if self._shown is not None:
+            self._viewer.set_title(_title(self._present(self._shown)))
+        self.cohort_changed.emit(cohort)
+
+    def _present(self, scan: Scan) -> Scan:
+        """Return ``scan`` as the cohort has it now."""
+        scans = self._cohort.scans if self._cohort is not None else ()
+        return next((now for now in scans if now.key == scan.key), scan)
+
+    def _write_strip(self) -> None:
+        if self._strip_of is None or self._cohort is None:
+            return
+        pixels, numbers, scan, _ = self._strip_of
+        label = self._present(scan).label
+        labels = class_labels(self._cohort)
+        order = labels.index(label) if label in labels else 0
+        self._strip_label.setText(
+            self.tr("As the network sees them: {n} slices, {label}").format(
+                n=len(numbers), label=label
+            )
+        )
+        self._strip.show_slices(pixels, numbers, class_colour(label, order), self._strip.current)
+
+    def _mark_slice(self) -> None:
+        """Mark in the strip the slice that the viewer shows."""
+        number = self._viewed_number()
+        if self._strip_of is None or self._shown is None:
+            return
+        numbers = self._strip_of[1]
+        self._strip.set_current(numbers.index(number) if number in numbers else None)
+
+    def _viewed_number(self) -> int | None:
+        if self._shown is None or self._strip_of is None:
+            return None
+        if self._shown.kind == "volume":
+            return self._viewer.slice_index(self._strip_of[3])
+        return self._viewer.picture_number()
+
+    def _write_readiness(self) -> None:
+        assert self._cohort is not None
+        tip, ready = self.tr("Choose networks and train them on these scans"), True
+        try:
+            self._cohort.require_trainable()
+        except CohortError as error:
+            tip, ready = str(error), False
+        self._train.setEnabled(ready)
+        self._train.setToolTip(tip)
+        self._obstacle.setText("" if ready else tip)
+        self._obstacle.setToolTip(tip)
+        self._bottom.setCurrentIndex(0 if ready else 1)
+
+    def _forget_scan(self) -> None:
+        self._shown = self._strip_of = None
+        self._strip.clear()
+        self._strip_box.setVisible(False)
+        self._viewer.set_strip_visible(True)
+        self._viewer.show_empty(self.tr("Choose a scan in the table"))
+
+    def _is_late(self, scan: Scan) -> bool:
+        """Tell whether ``scan`` was loaded for a choice that is no longer the present one."""
+        selected = self._scans.selected_scan
+        return selected is not None and selected.key != scan.key
+
+    # Events
+
+    def _on_scan_selected(self, scan: Scan) -> None:
+        if self._shown is not None and self._shown.key == scan.key:
+            return
+        self._forget_scan()
+        self.scan_selected.emit(scan)
+
+    def _on_change_asked(self, text: str, changed: Cohort) -> None:
+        assert self._cohort is not None
+        self._undo_stack.push(_CohortChange(text, self._cohort, changed, self._apply))
+
+    def _on_strip_chosen(self, position: int) -> None:
+        if self._strip_of is None or self._shown is None:
+            return
+        number = self._strip_of[1][position]
+        if self._shown.kind == "volume":
+            self._viewer.set_slice(self._strip_of[3], number)
+        else:
+            self._viewer.set_picture_number(number)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take local files and folders, nothing else."""
+        if _local_paths(event.mimeData()):
+            event.acceptProposedAction()
+            self._welcome.set_dragged_over(True)
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        """Take the mark away."""
+        self._welcome.set_dragged_over(False)
+        super().dragLeaveEvent(event)
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Hand the paths on."""
+        self._welcome.set_dragged_over(False)
+        paths = _local_paths(event.mimeData())
+        if paths:
+            event.acceptProposedAction()
+            self.paths_dropped.emit(paths)
+
+
+class _CohortChange(QUndoCommand):
+    """One change of the cohort, there and back."""
+
+    def __init__(
+        self, text: str, before: Cohort, after: Cohort, apply: Callable[[Cohort], None]
+    ) -> None:
+        super().__init__(text)
+        self._before, self._after, self._apply = before, after, apply
+
+    def redo(self) -> None:
+        self._apply(self._after)
+
+    def undo(self) -> None:
+        self._apply(self._before)
+
+
+def _title(scan: Scan) -> str:
+    return f"{scan.key} · {scan.label}"
+
+
+def _local_paths(data: QMimeData) -> list[Path]:
+    return [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]
+
+
+def _alarm_colour(palette: QPalette) -> QColor:
+    """Return a red that can be read on the window's colour."""
+    is_dark = palette.color(QPalette.ColorRole.Window).lightness() < 128
+    return QColor("#ff8a80" if is_dark else "#b3261e")

@@ -1,0 +1,368 @@
+"""Loss and accuracy against the epoch, drawn while a network learns and afterwards."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from PySide6.QtCore import QEvent, QPointF, Qt, QTimer, Signal
+from PySide6.QtGui import QMouseEvent, QPalette, QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from core.figure import GREEN
+from core.progress import BatchDone, EpochMetrics
+from core.run_folder import History
+from mrifcl_gui.config_form import AlertLabel
+
+Array = NDArray[np.float64]
+
+REDRAW_MS = 100
+MOST_POINTS = 2000
+# Above this a loss has left what a plot can show; it would flatten every honest value.
+LARGEST_LOSS = 1e6
+# Below this pyqtgraph's own transforms fail.
+SMALLEST_TOP = 1e-9
+_NAMES = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
+
+
+def clean(x: Array, y: Array) -> tuple[Array, Array, NDArray[np.int32]]:
+    """Drop the points that cannot be drawn, and say where the line breaks.
+
+    pyqtgraph has crashed on not-a-number with ``connect="finite"`` (its issue #2486), and
+    a missing value must not be bridged as if it were known.
+
+    Returns
+    -------
+    x, y : ndarray, shape (m,)
+        The finite points.
+    connect : ndarray, shape (m,), int32
+        1 where a point is joined to the next one.
+    """
+    keep = np.isfinite(x) & np.isfinite(y) & (np.abs(y) <= LARGEST_LOSS)
+    places = np.flatnonzero(keep)
+    connect = np.zeros(len(places), dtype=np.int32)
+    connect[:-1] = np.diff(places) == 1
+    return x[keep], y[keep], connect
+
+
+class CurvesView(QWidget):
+    """Two plots side by side: loss, and accuracy in per cent, against the epoch.
+
+    However fast events come, it is redrawn at most ten times a second, and only where
+    something changed and it can be seen.
+    """
+
+    redrawn = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._epochs = 1
+        self._columns: dict[str, list[float]] = {name: [] for name in ("epoch", *_NAMES)}
+        self._running = _RunningCurve()
+        self._pointed_at = math.inf
+        self._is_dirty = False
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(REDRAW_MS)
+        self._timer.timeout.connect(self._on_redraw_due)
+        self.loss_plot = _EpochPlot(self.tr("Loss (cross-entropy, nat)"), self)
+        self.accuracy_plot = _EpochPlot(self.tr("Accuracy (%)"), self, high=100.0)
+        self._readout = QLabel(self)
+        self._note = QLabel(self)
+        self._alert = AlertLabel(self)
+        self._build_layout()
+        self._build_curves()
+        self.setAccessibleName(self.tr("Curves of loss and accuracy"))
+        self.loss_plot.pointed.connect(self._on_pointed)
+        self.accuracy_plot.pointed.connect(self._on_pointed)
+        self._apply_palette()
+        self.start(1)
+
+    def start(self, epochs: int) -> None:
+        """Empty the plots for a run of ``epochs`` epochs."""
+        self._epochs = max(1, epochs)
+        self._running.clear()
+        for column in self._columns.values():
+            column.clear()
+        for plot in (self.loss_plot, self.accuracy_plot):
+            plot.set_epochs(self._epochs)
+        self.loss_plot.set_in_legend(self._curves["running_loss"], True)
+        self._pointed_at = math.inf
+        self._mark_dirty()
+
+    def add_batch(self, event: BatchDone) -> None:
+        """Add the running loss of one batch."""
+        done = event.batch / event.batches if event.batches > 0 else 1.0
+        self._running.add(event.epoch - 1 + done, event.loss)
+        self._mark_dirty()
+
+    def add_epoch(self, event: EpochMetrics) -> None:
+        """Add what one epoch gave; values that are not a number leave a gap."""
+        self._columns["epoch"].append(float(event.epoch))
+        for name in _NAMES:
+            self._columns[name].append(float(getattr(event, name)))
+        if event.epoch > self._epochs:
+            self._epochs = event.epoch
+            for plot in (self.loss_plot, self.accuracy_plot):
+                plot.set_epochs(self._epochs)
+        self._mark_dirty()
+
+    def show_history(self, history: History) -> None:
+        """Show the curves of a run on disk."""
+        self.start(int(history.epoch.max()) if len(history.epoch) else 1)
+        # Batches are not kept on disk, so they need no place in the legend.
+        self.loss_plot.set_in_legend(self._curves["running_loss"], False)
+        self._columns["epoch"].extend(history.epoch.astype(float))
+        for name in _NAMES:
+            self._columns[name].extend(getattr(history, name))
+        self._mark_dirty()
+
+    def set_note(self, text: str) -> None:
+        """Show a sentence about the curves below them; empty takes it away."""
+        self._note.setText(text)
+        self._note.setVisible(bool(text))
+
+    def curve(self, name: str) -> tuple[Array, Array]:
+        """Return what is drawn as ``name``: ``running_loss`` or a column of the history."""
+        x, y = self._curves[name].getData()
+        return (np.empty(0), np.empty(0)) if x is None else (x, y)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow a change between light and dark."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_curves"):
+            self._apply_palette()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Draw at once what came while it was hidden."""
+        super().showEvent(event)
+        if self._is_dirty:
+            self._redraw()
+
+    def _build_layout(self) -> None:
+        self._note.setTextFormat(Qt.TextFormat.PlainText)
+        self._note.setWordWrap(True)
+        self._note.hide()
+        self._readout.setTextFormat(Qt.TextFormat.PlainText)
+        self._readout.setAccessibleName(self.tr("Values at the pointer"))
+        plots = QHBoxLayout()
+        plots.setSpacing(8)
+        plots.addWidget(self.loss_plot)
+        plots.addWidget(self.accuracy_plot)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(plots, 1)
+        layout.addWidget(self._readout)
+        layout.addWidget(self._alert)
+        layout.addWidget(self._note)
+
+    def _build_curves(self) -> None:
+        training, validation = self.tr("Training"), self.tr("Validation")
+        self._curves = {
+            "running_loss": self.loss_plot.add_curve(self.tr("Training, this batch")),
+            "train_loss": self.loss_plot.add_curve(training),
+            "validation_loss": self.loss_plot.add_curve(validation),
+            "train_accuracy": self.accuracy_plot.add_curve(training),
+            "validation_accuracy": self.accuracy_plot.add_curve(validation),
+        }
+
+    def _apply_palette(self) -> None:
+        text = self.palette().color(QPalette.ColorRole.Text)
+        for plot in (self.loss_plot, self.accuracy_plot):
+            plot.apply_palette(self.palette())
+        faint = pg.mkColor(text)
+        faint.setAlpha(90)
+        for name, curve in self._curves.items():
+            if name == "running_loss":
+                curve.setPen(pg.mkPen(faint, width=1))
+                continue
+            is_training = name.startswith("train")
+            # Neither colour is a class's colour; the style tells them apart without colour.
+            colour = text if is_training else pg.mkColor(GREEN)
+            curve.setPen(pg.mkPen(colour, width=2))
+            curve.setSymbol("o" if is_training else "s")
+            curve.setSymbolSize(5)
+            curve.setSymbolPen(pg.mkPen(colour))
+            curve.setSymbolBrush(pg.mkBrush(colour if is_training else self.palette().base()))
+
+    def _mark_dirty(self) -> None:
+        self._is_dirty = True
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def _on_redraw_due(self) -> None:
+        if self._is_dirty and self.isVisible():
+            self._redraw()
+
+    def _redraw(self) -> None:
+        self._is_dirty = False
+        epoch = np.array(self._columns["epoch"])
+        highest, n_dropped = 0.0, 0
+        for name in _NAMES:
+            x, y, connect = clean(epoch, np.array(self._columns[name]))
+            if name.endswith("accuracy"):
+                y = y * 100
+            # Before training (epoch 0) nothing was measured on the training slices.
+            n_dropped += int((epoch > 0).sum() - (x > 0).sum())
+            self._curves[name].setData(x, y, connect=connect)
+            if name.endswith("loss") and len(y):
+                highest = max(highest, float(y.max()))
+        x, y, connect = clean(*self._running.points())
+        self._curves["running_loss"].setData(x, y, connect=connect)
+        if len(y):
+            highest = max(highest, float(y.max()))
+        self.loss_plot.set_high(highest * 1.05 if highest > SMALLEST_TOP else 1.0)
+        self._say_dropped(n_dropped)
+        self._read_out()
+        self.redrawn.emit()
+
+    def _say_dropped(self, n_dropped: int) -> None:
+        text = ""
+        if n_dropped:
+            text = self.tr(
+                "{n} values are not a number or too large to draw; the lines have gaps there. "
+                "If losses are missing, lower the learning rate."
+            ).format(n=n_dropped)
+        if self._alert.text() != text:
+            self._alert.show_text(text)
+
+    def _on_pointed(self, x: float) -> None:
+        self._pointed_at = x if math.isfinite(x) else math.inf
+        self._read_out()
+
+    def _read_out(self) -> None:
+        """Show the values of the epoch under the pointer; of the newest before any pointing."""
+        epochs = np.array(self._columns["epoch"])
+        if not len(epochs):
+            self._readout.setText("")
+            return
+        at = int(np.abs(epochs - min(self._pointed_at, epochs.max())).argmin())
+        loss = [_three_digits(self._columns[name][at]) for name in _NAMES[:2]]
+        share = [_per_cent(self._columns[name][at]) for name in _NAMES[2:]]
+        self._readout.setText(
+            self.tr(
+                "Epoch {epoch}:  loss {t} training, {v} validation;  "
+                "accuracy {ta} training, {va} validation"
+            ).format(epoch=int(epochs[at]), t=loss[0], v=loss[1], ta=share[0], va=share[1])
+        )
+
+
+def _three_digits(value: float) -> str:
+    if not abs(value) <= LARGEST_LOSS:
+        return "–"
+    return f"{value:.3f}" if abs(value) < 1000 else f"{value:.3g}"
+
+
+def _per_cent(value: float) -> str:
+    return f"{value * 100:.1f} %" if abs(value) <= LARGEST_LOSS else "–"
+
+
+class _RunningCurve:
+    """A growing line of at most ``MOST_POINTS`` points: when full, every second one goes."""
+
+    def __init__(self) -> None:
+        self._points: list[tuple[float, float]] = []
+        self._stride = 1
+        self._n_seen = 0
+
+    def clear(self) -> None:
+        self._points.clear()
+        self._stride, self._n_seen = 1, 0
+
+    def add(self, x: float, y: float) -> None:
+        if self._n_seen % self._stride == 0:
+            self._points.append((x, y))
+        self._n_seen += 1
+        if len(self._points) > MOST_POINTS:
+            del self._points[1::2]
+            self._stride *= 2
+
+    def points(self) -> tuple[Array, Array]:
+        array = np.array(self._points, dtype=np.float64).reshape(-1, 2)
+        return array[:, 0], array[:, 1]
+
+
+class _EpochPlot(pg.PlotWidget):
+    """One plot against the epoch; a double click takes back any zooming."""
+
+    pointed = Signal(float)
+
+    def __init__(self, title: str, parent: QWidget | None, *, high: float = 1.0) -> None:
+        super().__init__(parent)
+        self._epochs, self._high, self._is_zoomed = 1, high, False
+        self.setAccessibleName(title)
+        self.setToolTip(self.tr("Wheel zooms, dragging moves, a double click resets"))
+        self.setMinimumSize(160, 140)
+        self.setMenuEnabled(False)
+        item = self.getPlotItem()
+        item.hideButtons()
+        item.setLabel("bottom", self.tr("Epoch"))
+        item.setLabel("left", title)
+        item.showGrid(x=True, y=True, alpha=0.15)
+        for side in ("bottom", "left"):
+            item.getAxis(side).enableAutoSIPrefix(False)
+        item.setContentsMargins(4, 8, 16, 4)
+        if high == 100.0:
+            item.getAxis("left").setTickSpacing(20, 10)
+        self._legend = item.addLegend(offset=(-8, 8) if high == 1.0 else (-8, -8))
+        item.getViewBox().sigRangeChangedManually.connect(self._on_zoomed)
+        self.scene().sigMouseMoved.connect(self._on_mouse_moved)
+
+    def add_curve(self, name: str) -> Any:  # noqa: ANN401 - pyqtgraph has no types
+        """Add an empty line."""
+        return self.getPlotItem().plot(name=name)
+
+    def set_in_legend(self, curve: Any, wanted: bool) -> None:  # noqa: ANN401
+        """Name ``curve`` in the legend, or not."""
+        is_there = self._legend.getLabel(curve) is not None
+        if wanted and not is_there:
+            self._legend.addItem(curve, curve.name())
+        elif is_there and not wanted:
+            self._legend.removeItem(curve)
+
+    def set_epochs(self, epochs: int) -> None:
+        """Let the x axis end at ``epochs``."""
+        self._epochs, self._is_zoomed = epochs, False
+        self._fit()
+
+    def set_high(self, high: float) -> None:
+        """Let the y axis end at ``high``, unless the user zoomed."""
+        if high != self._high:
+            self._high = high
+            if not self._is_zoomed:
+                self._fit()
+
+    def apply_palette(self, palette: QPalette) -> None:
+        """Take the colours of the window."""
+        text = palette.color(QPalette.ColorRole.Text)
+        self.setBackground(palette.color(QPalette.ColorRole.Base))
+        for side in ("bottom", "left"):
+            axis = self.getPlotItem().getAxis(side)
+            axis.setPen(pg.mkPen(text))
+            axis.setTextPen(pg.mkPen(text))
+        self._legend.setLabelTextColor(text)
+        for _, label in self._legend.items:
+            # WORKAROUND: pyqtgraph 0.14 notes the new colour of a label but does not draw it.
+            label.setText(label.text)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Show everything again."""
+        event.accept()
+        self._is_zoomed = False
+        self._fit()
+
+    def _fit(self) -> None:
+        # Enough room for the first and last number: with a grid, pyqtgraph leaves out
+        # those that would reach over the end of the axis.
+        self.setXRange(0, self._epochs, padding=0.03)
+        self.setYRange(0, self._high, padding=0.05)
+
+    def _on_zoomed(self) -> None:
+        self._is_zoomed = True
+
+    def _on_mouse_moved(self, position: QPointF) -> None:
+        self.pointed.emit(self.getPlotItem().getViewBox().mapSceneToView(position).x())

@@ -1,0 +1,259 @@
+"""One tab of ANALYSE: a large figure, a narrow side with its options, its numbers and words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QSlider,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core.figure import Figure, Table
+from core.progress import Operation, Progress
+from core.run_folder import Run
+from mrifcl_gui.analysis_views import Choice, Options, Tab, View
+from mrifcl_gui.export import ExportButton
+from mrifcl_gui.figure_view import FigureView
+from mrifcl_gui.job import Job
+from mrifcl_gui.table_view import TableView
+
+_SIDE_WIDTH = 240
+
+
+class FigureTab(QWidget):
+    """Draws the chosen view of a run whenever run, view or options change.
+
+    The figure is computed in a job; while one is under way, only the last wish is kept.
+    Nothing is computed while the tab is not on screen.
+    """
+
+    problem = Signal(object)
+    drawn = Signal()
+
+    def __init__(self, tab: Tab, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._tab = tab
+        self._run: Run | None = None
+        self._job: Job | None = None
+        self._is_active = False
+        self._is_stale = True
+        self._controls: dict[str, QWidget] = {}
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.timeout.connect(self._compute)
+        self.figure_view = FigureView(self)
+        self.table_view = TableView(self)
+        self.export = ExportButton(self)
+        self.export.set_source(self._shown_figure)
+        self.export.failed.connect(self._on_export_failed)
+        self.figure_view.failed.connect(self._on_export_failed)
+        self.epoch = QSlider(Qt.Orientation.Horizontal, self)
+        self.epoch.setAccessibleName(self.tr("Epoch"))
+        self.epoch.setToolTip(self.tr("State of the layer after this epoch; 0 is before training"))
+        self.epoch.valueChanged.connect(self._on_epoch_moved)
+        self._epoch_text = QLabel(self)
+        self._epoch_row = QWidget(self)
+        self.view_choice = QComboBox(self)
+        self.view_choice.setAccessibleName(self.tr("Figure"))
+        self._options = QFormLayout()
+        self._help = QLabel(self)
+        self._build()
+        self._on_view_chosen()
+
+    @property
+    def view(self) -> View:
+        """The view on screen."""
+        return self._tab.views[max(0, self.view_choice.currentIndex())]
+
+    def show_run(self, run: Run | None) -> None:
+        """Draw another run."""
+        self._run = run
+        self._fit_epochs()
+        self._wish()
+
+    def set_active(self, is_active: bool) -> None:
+        """Say whether the tab is on screen."""
+        self._is_active = is_active
+        if is_active and self._is_stale:
+            self._later.start(0)
+
+    def options(self) -> dict[str, Any]:
+        """Return the chosen options of the view."""
+        chosen: dict[str, Any] = {"epoch": None}
+        for name, control in self._controls.items():
+            chosen[name] = (
+                control.currentData() if isinstance(control, QComboBox) else control.isChecked()
+            )  # type: ignore[attr-defined]
+        if self.view.has_epochs and self._run is not None and self.epoch.maximum() > 0:
+            chosen["epoch"] = int(self._run.fc_history.epoch[self.epoch.value()])
+        return chosen
+
+    def _build(self) -> None:
+        for view in self._tab.views:
+            self.view_choice.addItem(view.title)
+        self.view_choice.setVisible(len(self._tab.views) > 1)
+        self.view_choice.currentIndexChanged.connect(self._on_view_chosen)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(8, 8, 8, 8)
+        layout.setSpacing(8)
+        layout.addWidget(self._build_side())
+        layout.addWidget(self._build_middle(), 1)
+
+    def _build_side(self) -> QWidget:
+        side = QWidget(self)
+        side.setFixedWidth(_SIDE_WIDTH)
+        layout = QVBoxLayout(side)
+        layout.setContentsMargins(0, 0, 8, 0)
+        layout.setSpacing(8)
+        layout.addWidget(self.view_choice)
+        layout.addLayout(self._options)
+        layout.addWidget(self.export)
+        heading = QLabel(self.tr("What is this?"), side)
+        font = heading.font()
+        font.setBold(True)
+        heading.setFont(font)
+        self._help.setWordWrap(True)
+        self._help.setTextFormat(Qt.TextFormat.PlainText)
+        layout.addSpacing(8)
+        layout.addWidget(heading)
+        layout.addWidget(self._help)
+        layout.addStretch(1)
+        return side
+
+    def _build_middle(self) -> QWidget:
+        above = QWidget(self)
+        column = QVBoxLayout(above)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.figure_view, 1)
+        row = QHBoxLayout(self._epoch_row)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(QLabel(self.tr("Epoch"), self._epoch_row))
+        row.addWidget(self.epoch, 1)
+        self._epoch_text.setMinimumWidth(self.fontMetrics().horizontalAdvance("0000 of 0000"))
+        row.addWidget(self._epoch_text)
+        column.addWidget(self._epoch_row)
+        splitter = QSplitter(Qt.Orientation.Vertical, self)
+        splitter.addWidget(above)
+        splitter.addWidget(self.table_view)
+        splitter.setStretchFactor(0, 4)
+        splitter.setStretchFactor(1, 1)
+        splitter.setSizes([480, 120])
+        return splitter
+
+    def _on_view_chosen(self) -> None:
+        while self._options.rowCount():
+            self._options.removeRow(0)
+        self._controls = {}
+        for choice in self.view.choices:
+            self._add_control(choice)
+        self._help.setText(self.view.help)
+        self._fit_epochs()
+        self._wish()
+
+    def _add_control(self, choice: Choice) -> None:
+        if not choice.values:
+            tick = QCheckBox(choice.title, self)
+            tick.setChecked(choice.ticked)
+            tick.toggled.connect(self._wish)
+            self._options.addRow(tick)
+            self._controls[choice.name] = tick
+            return
+        box = QComboBox(self)
+        box.setAccessibleName(choice.title)
+        for value, words in choice.values:
+            box.addItem(words, value)
+        box.currentIndexChanged.connect(self._wish)
+        self._options.addRow(choice.title, box)
+        self._controls[choice.name] = box
+
+    def _fit_epochs(self) -> None:
+        count = (
+            len(self._run.fc_history.epoch)
+            if self._run is not None and self.view.has_epochs and self._run.has_features
+            else 0
+        )
+        self._epoch_row.setVisible(count > 1)
+        self.epoch.blockSignals(True)
+        self.epoch.setRange(0, max(0, count - 1))
+        self.epoch.setValue(max(0, count - 1))
+        self.epoch.blockSignals(False)
+        self._write_epoch()
+
+    def _write_epoch(self) -> None:
+        if self._run is not None and self.epoch.maximum() > 0:
+            epochs = self._run.fc_history.epoch
+            self._epoch_text.setText(f"{epochs[self.epoch.value()]} of {epochs[-1]}")
+
+    def _on_epoch_moved(self) -> None:
+        self._write_epoch()
+        self._wish()
+
+    def _wish(self) -> None:
+        self._is_stale = True
+        if self._is_active:
+            self._later.start(0)
+
+    def _compute(self) -> None:
+        if not self._is_active or not self._is_stale or self._job is not None:
+            return
+        run, view = self._run, self.view
+        self._is_stale = False
+        if run is None or not run.has_features:
+            self.figure_view.clear_figure(
+                self.tr("This run has no features yet: let its training end, or resume it.")
+            )
+            self.table_view.clear_table("")
+            return
+        options = self.options()
+        job = Job(view.title, lambda: _make(run, view, options), self)
+        job.succeeded.connect(self._on_made)
+        job.failed.connect(self._on_failed)
+        job.finished.connect(self._on_finished)
+        self._job = job
+        job.start()
+
+    def _on_made(self, made: tuple[Figure, Table | None]) -> None:
+        figure, table = made
+        self.figure_view.show_figure(figure)
+        if table is None:
+            self.table_view.clear_table("")
+        else:
+            self.table_view.show_table(table)
+        self.table_view.setVisible(table is not None)
+        self.drawn.emit()
+
+    def _on_failed(self, error: BaseException) -> None:
+        self.figure_view.clear_figure(str(error))
+        self.table_view.clear_table("")
+        self.problem.emit(error)
+
+    def _on_finished(self) -> None:
+        if self._job is not None:
+            self._job.deleteLater()
+        self._job = None
+        if self._is_stale and self._is_active:
+            self._later.start(0)
+
+    def _on_export_failed(self, text: str) -> None:
+        from core.errors import MriFclError
+
+        self.problem.emit(MriFclError(text))
+
+    def _shown_figure(self) -> Figure | None:
+        return self.figure_view.figure
+
+
+def _make(run: Run, view: View, options: Options) -> Operation[tuple[Figure, Table | None]]:
+    yield Progress(view.title)
+    figure = view.figure(run, options)
+    yield Progress(view.title)
+    return figure, view.table(run, options) if view.table else None

@@ -1,0 +1,135 @@
+"""How often each intensity occurs, with the window that is shown as grey."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtWidgets import QWidget
+
+from mrifcl_gui.plane_view import ACCENT, BACKGROUND, FAINT_TEXT
+
+_BINS = 128
+_MARGIN = 14
+
+
+class HistogramView(QWidget):
+    """Bars of log counts; the window's two edges can be dragged."""
+
+    window_changed = Signal(float, float)  # low, high
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._heights: NDArray[np.float64] = np.zeros(_BINS)
+        self._range = (0.0, 1.0)
+        self._window = (0.0, 1.0)
+        self._dragged_edge: int | None = None
+        self.setAccessibleName(self.tr("Intensity histogram"))
+        self.setToolTip(self.tr("Voxels per intensity (log scale). Drag the edges of the window."))
+        self.setMinimumHeight(70)
+
+    def show_values(self, values: NDArray[Any]) -> None:
+        """Count ``values`` (any shape, finite); the top 0.1 % is left out of the axis."""
+        low, high = float(values.min()), float(np.percentile(values, 99.9))
+        if high <= low:
+            high = max(float(values.max()), low + 1.0)
+        counts, _ = np.histogram(values, bins=_BINS, range=(low, high))
+        # The background would dwarf everything on a linear scale.
+        heights = np.log1p(counts)
+        self._heights = heights / max(heights.max(), 1.0)
+        self._range = (low, high)
+        self.update()
+
+    def set_window(self, low: float, high: float) -> None:
+        """Show which intensities run from black to white."""
+        self._window = (low, high)
+        self.update()
+
+    def x_of(self, value: float) -> float:
+        """Return the x of an intensity in the widget."""
+        low, high = self._range
+        return _MARGIN + (value - low) / (high - low) * (self.width() - 2 * _MARGIN)
+
+    def value_at(self, x: float) -> float:
+        """Return the intensity at an x of the widget."""
+        low, high = self._range
+        return low + (x - _MARGIN) / max(self.width() - 2 * _MARGIN, 1) * (high - low)
+
+    def _plot_area(self) -> QRectF:
+        return QRectF(self.rect()).adjusted(_MARGIN, 8, -_MARGIN, -22)
+
+    def _outline(self) -> QPolygonF:
+        area = self._plot_area()
+        step = area.width() / _BINS
+        points = [QPointF(area.left(), area.bottom())]
+        for number, height in enumerate(self._heights):
+            y = area.bottom() - height * area.height()
+            points.append(QPointF(area.left() + number * step, y))
+            points.append(QPointF(area.left() + (number + 1) * step, y))
+        points.append(QPointF(area.right(), area.bottom()))
+        return QPolygonF(points)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Take the nearer edge of the window."""
+        if event.button() != Qt.MouseButton.LeftButton:
+            return
+        x = event.position().x()
+        distances = [abs(self.x_of(edge) - x) for edge in self._window]
+        self._dragged_edge = int(np.argmin(distances))
+        self._drag_edge_to(x)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Move the taken edge."""
+        if self._dragged_edge is not None:
+            self._drag_edge_to(event.position().x())
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """Let the edge go."""
+        self._dragged_edge = None
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the bars, the window and the axis."""
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), BACKGROUND)
+        area = self._plot_area()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor("#5f6368"))
+        painter.drawPolygon(self._outline())
+        left = min(max(self.x_of(self._window[0]), area.left()), area.right())
+        right = min(max(self.x_of(self._window[1]), area.left()), area.right())
+        shade = QColor(ACCENT)
+        shade.setAlpha(45)
+        painter.setBrush(shade)
+        painter.drawRect(QRectF(left, area.top(), right - left, area.height()))
+        painter.setPen(QPen(ACCENT, 1.5))
+        # The ramp from black to white is the window itself.
+        painter.drawLine(QPointF(left, area.bottom()), QPointF(right, area.top()))
+        for x in (left, right):
+            painter.drawLine(QPointF(x, area.top()), QPointF(x, area.bottom()))
+        self._paint_axis(painter, area)
+        painter.end()
+
+    def _paint_axis(self, painter: QPainter, area: QRectF) -> None:
+        font = QFont(self.font())
+        font.setPixelSize(11)
+        painter.setFont(font)
+        painter.setPen(FAINT_TEXT)
+        painter.drawLine(area.bottomLeft(), area.bottomRight())
+        box = QRectF(area.left(), area.bottom() + 3, area.width(), 16)
+        low, high = self._range
+        painter.drawText(box, Qt.AlignmentFlag.AlignLeft, f"{low:.4g}")
+        painter.drawText(box, Qt.AlignmentFlag.AlignRight, f"{high:.4g}")
+        painter.drawText(box, Qt.AlignmentFlag.AlignHCenter, self.tr("intensity"))
+
+    def _drag_edge_to(self, x: float) -> None:
+        low, high = self._window
+        value = self.value_at(x)
+        gap = (self._range[1] - self._range[0]) / 1000
+        if self._dragged_edge == 0:
+            self.window_changed.emit(min(value, high - gap), high)
+        else:
+            self.window_changed.emit(low, max(value, low + gap))

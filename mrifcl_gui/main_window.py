@@ -1,0 +1,501 @@
+"""The window: four places on a rail, a task dock, a status bar; it joins session and panels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, QSize, Qt, QUrl
+from PySide6.QtGui import (
+    QAction,
+    QActionGroup,
+    QCloseEvent,
+    QDesktopServices,
+    QGuiApplication,
+    QKeySequence,
+)
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QInputDialog,
+    QLabel,
+    QLineEdit,
+    QMainWindow,
+    QMessageBox,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core.analysis.comparison import PAPER_TABLE_2
+from core.config import RunSettings
+from core.data.cohort import COHORT_FILE, Scan
+from core.data.leakage import LeakageAudit
+from core.data.scan_folder import compile_pattern, expected_slices
+from core.data.volume import Volume
+from core.errors import CohortError
+from core.run_folder import Run
+from core.tasks import ScannedCohort, ScanStrip
+from mrifcl_gui import preferences
+from mrifcl_gui.about import show_about, show_shortcuts
+from mrifcl_gui.analysis_tabs import AnalysisTabs
+from mrifcl_gui.cohort_panel import CohortPanel
+from mrifcl_gui.job import cancel_and_wait, running_jobs
+from mrifcl_gui.messages import show_error
+from mrifcl_gui.runs_panel import RunsPanel
+from mrifcl_gui.session import Session
+from mrifcl_gui.task_dock import TaskDock
+from mrifcl_gui.theme import rail_icon
+from mrifcl_gui.training_panel import TrainingPanel
+
+PLACES = ("cohort", "train", "runs", "analyse")
+
+
+class MainWindow(QMainWindow):
+    """Joins the session to its four places.
+
+    Parameters
+    ----------
+    session : Session
+        What is open; the window asks it for everything.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.cohort_panel = CohortPanel(self)
+        self.training_panel = TrainingPanel(self)
+        self.runs_panel = RunsPanel(self)
+        self.analysis_tabs = AnalysisTabs(self)
+        self.task_dock = TaskDock(self)
+        self._places = QStackedWidget(self)
+        self._rail: list[QToolButton] = []
+        self._place_titles = (
+            self.tr("Cohort"),
+            self.tr("Train"),
+            self.tr("Runs"),
+            self.tr("Analyse"),
+        )
+        self._build_body()
+        self._build_menus()
+        self._build_status()
+        self._connect_cohort()
+        self._connect_training()
+        self._connect_runs()
+        self._restore()
+        session.refresh_runs()
+
+    # Building
+
+    def _build_body(self) -> None:
+        for panel in (self.cohort_panel, self.training_panel, self.runs_panel, self.analysis_tabs):
+            self._places.addWidget(panel)
+        body = QWidget(self)
+        column = QVBoxLayout(body)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        row = QHBoxLayout()
+        row.setSpacing(0)
+        row.addWidget(self._build_rail())
+        row.addWidget(self._places, 1)
+        column.addLayout(row, 1)
+        column.addWidget(self.task_dock)
+        self.setCentralWidget(body)
+        self.setWindowTitle(self.tr("MRI-FCL – research use only"))
+        self.setMinimumSize(QSize(960, 620))
+
+    def _build_rail(self) -> QWidget:
+        rail = QWidget(self)
+        rail.setObjectName("rail")
+        rail.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        layout = QVBoxLayout(rail)
+        layout.setContentsMargins(0, 8, 0, 8)
+        layout.setSpacing(4)
+        for number, title in enumerate(self._place_titles):
+            button = QToolButton(rail)
+            button.setText(title)
+            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
+            button.setIconSize(QSize(24, 24))
+            button.setCheckable(True)
+            button.setAutoExclusive(True)
+            button.setFixedWidth(80)
+            button.setToolTip(self.tr("{0} (Ctrl+{1})").format(title, number + 1))
+            button.clicked.connect(self._on_rail_clicked)
+            layout.addWidget(button)
+            self._rail.append(button)
+        layout.addStretch(1)
+        self._rail[0].setChecked(True)
+        self._colour_rail()
+        return rail
+
+    def _colour_rail(self) -> None:
+        for button, name in zip(self._rail, PLACES, strict=True):
+            button.setIcon(rail_icon(name, self.palette().windowText().color()))
+
+    def _build_menus(self) -> None:
+        bar = self.menuBar()
+        file_menu = bar.addMenu(self.tr("&File"))
+        self._add(
+            file_menu,
+            self.tr("&Open folder of scans…"),
+            self.ask_folder,
+            QKeySequence.StandardKey.Open,
+        )
+        self._add(file_menu, self.tr("Open folder with a &table of labels…"), self.ask_labelled)
+        self._add(file_menu, self.tr("Open &cohort or run…"), self.ask_existing, "Ctrl+Shift+O")
+        self._add(file_menu, self.tr("Open the &demo cohort"), self.session.open_demo)
+        file_menu.addSeparator()
+        self._add(file_menu, self.tr("&Subject pattern…"), self.ask_pattern)
+        self._add(file_menu, self.tr("Folder for cohorts and &runs…"), self.ask_data_folder)
+        file_menu.addSeparator()
+        self._add(file_menu, self.tr("&Quit"), self.close, QKeySequence.StandardKey.Quit)
+        edit_menu = bar.addMenu(self.tr("&Edit"))
+        edit_menu.addAction(self.cohort_panel.undo_action)
+        edit_menu.addAction(self.cohort_panel.redo_action)
+        view_menu = bar.addMenu(self.tr("&View"))
+        places = QActionGroup(self)
+        for number, title in enumerate(self._place_titles):
+            action = self._add(view_menu, title, self._on_place_action, f"Ctrl+{number + 1}")
+            action.setData(number)
+            places.addAction(action)
+        help_menu = bar.addMenu(self.tr("&Help"))
+        self._add(
+            help_menu,
+            self.tr("&Shortcuts"),
+            self._on_shortcuts,
+            QKeySequence.StandardKey.HelpContents,
+        )
+        self._add(help_menu, self.tr("&About MRI-FCL"), self._on_about)
+
+    def _add(
+        self,
+        menu: object,
+        title: str,
+        slot: object,
+        shortcut: QKeySequence.StandardKey | str | None = None,
+    ) -> QAction:
+        action = QAction(title, self)
+        action.triggered.connect(slot)
+        if shortcut is not None:
+            action.setShortcut(QKeySequence(shortcut))
+        menu.addAction(action)  # type: ignore[attr-defined]
+        return action
+
+    def _build_status(self) -> None:
+        self._cohort_status = QLabel(self.tr("No cohort"), self)
+        self._run_status = QLabel(self)
+        for label in (self._cohort_status, self._run_status):
+            label.setTextFormat(Qt.TextFormat.PlainText)
+            label.setContentsMargins(8, 0, 8, 0)
+            self.statusBar().addPermanentWidget(label)
+
+    def _connect_cohort(self) -> None:
+        panel, session = self.cohort_panel, self.session
+        panel.scan_selected.connect(self._on_scan_selected)
+        panel.cohort_changed.connect(session.change_cohort)
+        panel.cohort_changed.connect(self._on_cohort_changed)
+        panel.paths_dropped.connect(session.open_paths)
+        panel.open_folder_requested.connect(self.ask_folder)
+        panel.demo_requested.connect(session.open_demo)
+        panel.recent_chosen.connect(self._on_recent)
+        panel.train_requested.connect(self._on_train_place)
+        panel.set_recent(preferences.recent())
+        panel.viewer.set_radiological(preferences.is_radiological())
+        panel.viewer.orientation_changed.connect(preferences.set_radiological)
+        session.job_started.connect(self.task_dock.add_job)
+        session.cohort_opened.connect(self._on_cohort_opened)
+        session.scan_read.connect(self._on_scan_read)
+        session.strip_read.connect(self._on_strip_read)
+        session.audit_done.connect(self._on_audit)
+        session.problem.connect(self._on_problem)
+
+    def _connect_training(self) -> None:
+        panel, session = self.training_panel, self.session
+        panel.start_requested.connect(self._on_start_training)
+        panel.stop_requested.connect(session.stop_training)
+        panel.cohort_requested.connect(self._on_cohort_place)
+        session.training_started.connect(self._on_training_started)
+        session.training_event.connect(panel.show_event)
+        session.training_ended.connect(self._on_training_ended)
+
+    def _connect_runs(self) -> None:
+        panel, session = self.runs_panel, self.session
+        panel.set_paper_rows(
+            {
+                (row.network, row.regime.removesuffix(" long"), row.regime.endswith("long")): (
+                    row.train,
+                    row.validation,
+                    row.test,
+                    row.seconds,
+                )
+                for row in PAPER_TABLE_2
+            }
+        )
+        panel.analyse_requested.connect(session.open_runs)
+        panel.compare_requested.connect(self._on_compare)
+        panel.folder_requested.connect(self._on_folder)
+        panel.run_dropped.connect(self._on_run_dropped)
+        panel.train_requested.connect(self._on_train_place)
+        session.runs_changed.connect(panel.show_runs)
+        session.runs_opened.connect(self._on_runs_opened)
+        self.analysis_tabs.job_started.connect(self.task_dock.add_job)
+        self.analysis_tabs.problem.connect(self._on_problem)
+        self.analysis_tabs.runs_requested.connect(self._on_runs_place)
+        self._comparing = False
+
+    def _restore(self) -> None:
+        kept = preferences.geometry()
+        if kept is None or not self.restoreGeometry(kept):
+            self.resize(1280, 800)
+        screen = QGuiApplication.primaryScreen().availableGeometry()
+        if not any(
+            item.availableGeometry().intersects(self.frameGeometry())
+            for item in QGuiApplication.screens()
+        ):
+            self.move(screen.topLeft())
+        self.resize(self.size().boundedTo(screen.size()))
+
+    # Asking
+
+    def ask_folder(self) -> None:
+        """Let the user choose a folder of scans."""
+        chosen = QFileDialog.getExistingDirectory(self, self.tr("Folder of scans"))
+        if chosen:
+            self.session.open_paths([Path(chosen)])
+
+    def ask_labelled(self) -> None:
+        """Let the user choose a folder of scans and the table that says their classes."""
+        folder = QFileDialog.getExistingDirectory(self, self.tr("Folder of scans"))
+        if not folder:
+            return
+        table, _ = QFileDialog.getOpenFileName(
+            self,
+            self.tr("Table with a subject and a class column"),
+            folder,
+            self.tr("Tables (*.csv *.tsv *.txt)"),
+        )
+        if table:
+            self.session.scan_folder(Path(folder), labels=Path(table))
+
+    def ask_existing(self) -> None:
+        """Let the user choose a stored cohort or a run folder."""
+        chosen = QFileDialog.getExistingDirectory(
+            self, self.tr("A NAME.mrifcl cohort or a run folder"), str(self.session.data_folder)
+        )
+        if chosen:
+            self.session.open_paths([Path(chosen)])
+
+    def ask_pattern(self) -> None:
+        """Let the user give the regular expression that tells subjects from file names."""
+        text, given = QInputDialog.getText(
+            self,
+            self.tr("Subject pattern"),
+            self.tr(
+                "Regular expression with a group subject (and session, slice), tried on each "
+                "file name.\nEmpty: OASIS, BIDS and ADNI names are recognised by themselves.\n"
+                "Example: (?P<subject>P[0-9]+)_(?P<session>V[0-9])"
+            ),
+            QLineEdit.EchoMode.Normal,
+            preferences.subject_pattern(),
+        )
+        if not given:
+            return
+        try:
+            if text:
+                compile_pattern(text)
+        except CohortError as error:
+            self._on_problem(error)
+            return
+        preferences.set_subject_pattern(text)
+
+    def ask_data_folder(self) -> None:
+        """Let the user choose where cohorts and runs are kept."""
+        chosen = QFileDialog.getExistingDirectory(
+            self, self.tr("Folder for cohorts and runs"), str(self.session.data_folder)
+        )
+        if chosen:
+            preferences.set_data_folder(Path(chosen))
+            self.session.data_folder = Path(chosen)
+            self.session.refresh_runs()
+
+    def go_to(self, place: str) -> None:
+        """Bring a place to the front."""
+        number = PLACES.index(place)
+        self._places.setCurrentIndex(number)
+        self._rail[number].setChecked(True)
+
+    # Slots: places
+
+    def _on_rail_clicked(self) -> None:
+        sender = self.sender()
+        if isinstance(sender, QToolButton):
+            self._places.setCurrentIndex(self._rail.index(sender))
+
+    def _on_place_action(self) -> None:
+        sender = self.sender()
+        if isinstance(sender, QAction):
+            self.go_to(PLACES[int(sender.data())])
+
+    def _on_cohort_place(self) -> None:
+        self.go_to("cohort")
+
+    def _on_train_place(self) -> None:
+        self.go_to("train")
+
+    def _on_runs_place(self) -> None:
+        self.go_to("runs")
+
+    # Slots: cohort
+
+    def _on_cohort_opened(self, opened: ScannedCohort) -> None:
+        self.cohort_panel.show_cohort(opened.cohort)
+        self.cohort_panel.set_recent(preferences.recent())
+        self._on_cohort_changed(opened.cohort)
+        self.go_to("cohort")
+
+    def _on_cohort_changed(self, _cohort: object) -> None:
+        opened = self.session.opened
+        if opened is None:
+            return
+        cohort, settings = opened.cohort, self.session.settings
+        n_slices = expected_slices(cohort, settings.slices.count)
+        said = self.tr("{0}: {1} subjects, about {2} slices, {3}").format(
+            opened.folder.stem, len(cohort.subjects), n_slices, " / ".join(cohort.classes)
+        )
+        self._cohort_status.setText(said)
+        self.training_panel.set_cohort(cohort.classes, said)
+        cut = settings.slices
+        self.cohort_panel.show_slice_settings(
+            self.tr("Slices: {0} {1}, every {2}, about the middle of the {3}").format(
+                cut.count, cut.plane, cut.step, cut.centre
+            )
+        )
+        try:
+            cohort.require_trainable()
+        except CohortError:
+            return
+        self.session.audit()
+
+    def _on_audit(self, audit: LeakageAudit) -> None:
+        split = self.session.settings.split
+        self.cohort_panel.show_split(
+            self.tr("Split: by {0} {1:g}:{2:g}:{3:g}, seed {4}").format(
+                audit.mode,
+                split.train_share,
+                split.validation_share,
+                split.test_share,
+                self.session.settings.training.seed,
+            ),
+            audit.leaks,
+        )
+
+    def _on_scan_selected(self, scan: Scan) -> None:
+        self.cohort_panel.show_busy(self.tr("Reading {0}…").format(scan.key))
+        self.session.read_scan(scan)
+
+    def _on_scan_read(self, scan: Scan, shown: object) -> None:
+        if isinstance(shown, Volume):
+            self.cohort_panel.show_volume(shown, scan)
+        else:
+            self.cohort_panel.show_pictures(shown, scan)
+
+    def _on_strip_read(self, scan: Scan, strip: ScanStrip) -> None:
+        self.cohort_panel.show_strip(
+            strip.pixels,
+            [int(number) for number in strip.numbers],
+            scan,
+            plane=self.session.settings.slices.plane,
+        )
+
+    def _on_recent(self, path: Path) -> None:
+        self.session.open_paths([path])
+
+    # Slots: training
+
+    def _on_start_training(self, queue: list[RunSettings]) -> None:
+        if self.session.opened is None:
+            self.go_to("cohort")
+            return
+        self.session.train(queue)
+
+    def _on_training_started(self, settings: RunSettings) -> None:
+        opened = self.session.opened
+        classes = opened.cohort.classes if opened else ()
+        self.training_panel.start_run(settings, classes)
+        self._run_status.setText(self.tr("Training {0}").format(settings.training.network))
+
+    def _on_training_ended(self, state: str, text: str) -> None:
+        self.training_panel.run_ended(state, text)
+        self._run_status.setText("")
+        if state == "finished":
+            self.statusBar().showMessage(self.tr("Run {0} is finished").format(text), 10_000)
+
+    # Slots: runs
+
+    def _on_runs_opened(self, runs: list[Run]) -> None:
+        self.analysis_tabs.show_runs(runs)
+        if self._comparing:
+            self.analysis_tabs.show_comparison()
+            self._comparing = False
+        self.go_to("analyse")
+
+    def _on_compare(self, paths: list[Path]) -> None:
+        self._comparing = True
+        self.session.open_runs(paths)
+
+    def _on_run_dropped(self, path: Path) -> None:
+        self.session.open_runs([path])
+
+    def _on_folder(self, path: Path) -> None:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
+
+    # Slots: the rest
+
+    def _on_problem(self, error: BaseException) -> None:
+        if self._places.currentWidget() is self.cohort_panel and isinstance(error, CohortError):
+            self.cohort_panel.show_problem(str(error))
+            return
+        show_error(self, error)
+
+    def _on_about(self) -> None:
+        show_about(self)
+
+    def _on_shortcuts(self) -> None:
+        show_shortcuts(self)
+
+    # Qt
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: D102
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and self._rail:
+            self._colour_rail()
+
+    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: D102
+        if self.session.is_training and not self._confirms_stop():
+            event.ignore()
+            return
+        preferences.set_geometry(self.saveGeometry())
+        self.session.stop_training()
+        self.setEnabled(False)
+        cancel_and_wait()
+        event.setAccepted(not running_jobs())
+
+    def _confirms_stop(self) -> bool:
+        """Ask before a training is stopped, unless nobody can see the question."""
+        if QGuiApplication.platformName() in ("offscreen", "minimal"):
+            return True
+        answer = QMessageBox.question(
+            self,
+            self.tr("A run is being trained"),
+            self.tr(
+                "Stop it and close? Everything up to its last whole epoch is kept, and it can "
+                "be resumed."
+            ),
+            QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.No,
+        )
+        return answer == QMessageBox.StandardButton.Yes
+
+
+def is_openable(path: Path) -> bool:
+    """Tell whether ``path`` can be opened: a folder, or a cohort's file."""
+    return path.is_dir() or path.name == COHORT_FILE

@@ -1,0 +1,80 @@
+"""The one place for what the window remembers between starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QByteArray, QSettings, QStandardPaths
+
+from core.data.cohort import COHORT_FILE
+from core.run_folder import is_run
+
+_MOST_RECENT = 8
+
+
+def store() -> QSettings:
+    """Return Qt's settings of this program."""
+    return QSettings("MRI-FCL", "MRI-FCL")
+
+
+def data_folder() -> Path:
+    """Return the folder for cohorts and runs: Documents/MRI-FCL unless changed."""
+    chosen = store().value("data_folder", "", str)
+    if chosen:
+        return Path(str(chosen))
+    documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
+    return Path(documents or Path.home()) / "MRI-FCL"
+
+
+def set_data_folder(folder: Path) -> None:
+    """Keep cohorts and runs below ``folder`` from now on."""
+    store().setValue("data_folder", str(folder))
+
+
+def recent() -> list[Path]:
+    """Return what was opened last, newest first; only what is still there."""
+    value: Any = store().value("recent", [])
+    paths = [
+        Path(item)
+        for item in ([value] if isinstance(value, str) else value or [])
+        if isinstance(item, str)
+    ]
+    return [path for path in paths if (path / COHORT_FILE).is_file() or is_run(path)]
+
+
+def add_recent(path: Path) -> None:
+    """Put ``path`` first in the list of what was opened."""
+    paths = [path, *(other for other in recent() if other != path)][:_MOST_RECENT]
+    store().setValue("recent", [str(item) for item in paths])
+
+
+def subject_pattern() -> str:
+    """Return the regular expression that tells subjects from file names; empty for the usual."""
+    return str(store().value("subject_pattern", "", str))
+
+
+def set_subject_pattern(pattern: str) -> None:
+    """Keep the regular expression that tells subjects from file names."""
+    store().setValue("subject_pattern", pattern)
+
+
+def is_radiological() -> bool:
+    """Return whether the viewer shows the patient's right on the left."""
+    return bool(store().value("viewer/radiological", True, bool))
+
+
+def set_radiological(is_on: bool) -> None:
+    """Keep the viewer's convention."""
+    store().setValue("viewer/radiological", is_on)
+
+
+def geometry() -> QByteArray | None:
+    """Return the window's place and size, if kept."""
+    value = store().value("window/geometry")
+    return value if isinstance(value, QByteArray) else None
+
+
+def set_geometry(value: QByteArray) -> None:
+    """Keep the window's place and size."""
+    store().setValue("window/geometry", value)

@@ -1,0 +1,340 @@
+"""The scans of a cohort as a table: which take part, and of which class they are."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Collection
+from enum import IntEnum
+from typing import Any
+
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QModelIndex,
+    QPersistentModelIndex,
+    QSortFilterProxyModel,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import QBrush, QColor, QPalette
+from PySide6.QtWidgets import (
+    QApplication,
+    QComboBox,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QWidget,
+)
+
+from core.data.cohort import Cohort, Scan, order_classes
+from mrifcl_gui.class_mark import class_icon
+
+Index = QModelIndex | QPersistentModelIndex
+_NO_INDEX = QModelIndex()
+
+
+class Column(IntEnum):
+    """The columns, from left to right."""
+
+    INCLUDE = 0
+    SUBJECT = 1
+    SESSION = 2
+    CLASS = 3
+    KIND = 4
+    SHAPE = 5
+    SPACING = 6
+    WARNINGS = 7
+
+
+def class_labels(cohort: Cohort) -> tuple[str, ...]:
+    """Return all classes of the scans, those left out too, in the order of the FCL's rows."""
+    return order_classes((*cohort.classes, *(scan.label for scan in cohort.scans)))
+
+
+def with_included(cohort: Cohort, keys: Collection[str], included: bool) -> Cohort:
+    """Return the cohort with these scans taken in or left out."""
+    return _with_scans(
+        cohort,
+        (
+            dataclasses.replace(scan, included=included) if scan.key in keys else scan
+            for scan in cohort.scans
+        ),
+    )
+
+
+def with_label(cohort: Cohort, keys: Collection[str], label: str) -> Cohort:
+    """Return the cohort with the subjects of these scans in another class.
+
+    All scans of a subject go together: a class belongs to a person, and a subject of
+    two classes could not be split.
+    """
+    subjects = {scan.subject for scan in cohort.scans if scan.key in keys}
+    return _with_scans(
+        cohort,
+        (
+            dataclasses.replace(scan, label=label) if scan.subject in subjects else scan
+            for scan in cohort.scans
+        ),
+    )
+
+
+def _with_scans(cohort: Cohort, scans: Any) -> Cohort:  # noqa: ANN401 - an iterable of Scan
+    changed = cohort.with_scans(scans)
+    # A class of which nobody is left would only be in the way of training.
+    labels = order_classes(scan.label for scan in changed.included_scans)
+    return dataclasses.replace(changed, classes=labels)
+
+
+class ScanTableModel(QAbstractTableModel):
+    """The scans of a cohort, one a row; asks for changes but does not make them.
+
+    ``include_asked`` carries the key of a scan and whether it shall take part,
+    ``label_asked`` a key and a class. Whoever owns the cohort answers with
+    :meth:`show_cohort`.
+    """
+
+    include_asked = Signal(str, bool)
+    label_asked = Signal(str, str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._cohort: Cohort | None = None
+        self._labels: tuple[str, ...] = ()
+        self._headers = (
+            "",
+            self.tr("Subject"),
+            self.tr("Session"),
+            self.tr("Class"),
+            self.tr("Scans"),
+            self.tr("Shape"),
+            self.tr("Voxel, mm"),
+            self.tr("Warnings"),
+        )
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All classes in the table."""
+        return self._labels
+
+    def show_cohort(self, cohort: Cohort | None) -> None:
+        """Show the scans of ``cohort``; the selection stays where the same scans are shown."""
+        old = self._cohort
+        self._labels = class_labels(cohort) if cohort is not None else ()
+        if old is not None and cohort is not None and _keys(old) == _keys(cohort):
+            self._cohort = cohort
+            last = self.index(len(cohort.scans) - 1, self.columnCount() - 1)
+            self.dataChanged.emit(self.index(0, 0), last)
+            return
+        self.beginResetModel()
+        self._cohort = cohort
+        self.endResetModel()
+
+    def scan_at(self, row: int) -> Scan:
+        """Return the scan of a row."""
+        assert self._cohort is not None
+        return self._cohort.scans[row]
+
+    def row_of(self, key: str) -> int | None:
+        """Return the row of a scan, or None if it is not in the table."""
+        scans = self._cohort.scans if self._cohort is not None else ()
+        return next((row for row, scan in enumerate(scans) if scan.key == key), None)
+
+    def text(self, scan: Scan, column: int) -> str:
+        """Return what a cell says."""
+        texts = {
+            Column.SUBJECT: scan.subject,
+            Column.SESSION: scan.session,
+            Column.CLASS: scan.label,
+            Column.KIND: self._kind(scan),
+            Column.SHAPE: "×".join(map(str, scan.shape)),
+            Column.SPACING: "×".join(f"{size:.3g}" for size in scan.spacing_mm),
+            Column.WARNINGS: self._warning(scan),
+        }
+        return texts.get(Column(column), "")
+
+    def rowCount(self, parent: Index = _NO_INDEX) -> int:
+        """Return the number of scans."""
+        return 0 if parent.isValid() or self._cohort is None else len(self._cohort.scans)
+
+    def columnCount(self, parent: Index = _NO_INDEX) -> int:
+        """Return the number of columns."""
+        return 0 if parent.isValid() else len(Column)
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:  # noqa: ANN401 - as Qt has it
+        """Return the title of a column."""
+        if orientation != Qt.Orientation.Horizontal:
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self._headers[section]
+        if role == Qt.ItemDataRole.ToolTipRole and section == Column.INCLUDE:
+            return self.tr("Takes part in training")
+        if role == Qt.ItemDataRole.ToolTipRole and section == Column.CLASS:
+            return self.tr("Double click to change the class of a subject")
+        return None
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: ANN401
+        """Return what a cell shows in a role."""
+        if not index.isValid() or self._cohort is None:
+            return None
+        scan, column = self._cohort.scans[index.row()], index.column()
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
+            return self.text(scan, column)
+        if role == Qt.ItemDataRole.CheckStateRole and column == Column.INCLUDE:
+            return Qt.CheckState.Checked if scan.included else Qt.CheckState.Unchecked
+        if role == Qt.ItemDataRole.DecorationRole and column == Column.CLASS:
+            return class_icon(scan.label, self._labels.index(scan.label))
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return self._tip(scan, column)
+        if role == Qt.ItemDataRole.AccessibleTextRole and column == Column.INCLUDE:
+            return self.tr("takes part") if scan.included else self.tr("left out")
+        return self._look(scan, column, role)
+
+    def setData(
+        self,
+        index: Index,
+        value: Any,  # noqa: ANN401 - as Qt has it
+        role: int = Qt.ItemDataRole.EditRole,
+    ) -> bool:
+        """Ask for a change; the cell follows when the cohort has changed."""
+        scan = self.scan_at(index.row())
+        if role == Qt.ItemDataRole.CheckStateRole and index.column() == Column.INCLUDE:
+            # Views send the state as a plain number.
+            included = Qt.CheckState(value) == Qt.CheckState.Checked
+            if included != scan.included:
+                self.include_asked.emit(scan.key, included)
+            return True
+        if role == Qt.ItemDataRole.EditRole and index.column() == Column.CLASS:
+            label = str(value).strip()
+            if label and label != scan.label:
+                self.label_asked.emit(scan.key, label)
+            return bool(label)
+        return False
+
+    def flags(self, index: Index) -> Qt.ItemFlag:
+        """Make the first column checkable and the class editable."""
+        flags = super().flags(index)
+        if index.column() == Column.INCLUDE:
+            flags |= Qt.ItemFlag.ItemIsUserCheckable
+        elif index.column() == Column.CLASS:
+            flags |= Qt.ItemFlag.ItemIsEditable
+        return flags
+
+    def _kind(self, scan: Scan) -> str:
+        if scan.kind == "volume":
+            return self.tr("volume")
+        return self.tr("{count} slices").format(count=len(scan.files))
+
+    def _warning(self, scan: Scan) -> str:
+        if not scan.warnings:
+            return ""
+        more = f" (+{len(scan.warnings) - 1})" if len(scan.warnings) > 1 else ""
+        return f"! {scan.warnings[0]}{more}"
+
+    def _tip(self, scan: Scan, column: int) -> str:
+        if column == Column.WARNINGS:
+            return "\n".join(scan.warnings)
+        if column == Column.INCLUDE:
+            return self.tr("Takes part in training")
+        if column == Column.SUBJECT:
+            first = scan.files[0] if scan.files else ""
+            return f"{scan.key}\n{first}"
+        return self.text(scan, column)
+
+    def _look(self, scan: Scan, column: int, role: int) -> Any:  # noqa: ANN401 - as Qt has it
+        numbers = (Column.KIND, Column.SHAPE, Column.SPACING)
+        if role == Qt.ItemDataRole.TextAlignmentRole and column in numbers:
+            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        if role == Qt.ItemDataRole.ForegroundRole and not scan.included:
+            faint = QApplication.palette().color(QPalette.ColorRole.PlaceholderText)
+            return QBrush(QColor(faint))
+        return None
+
+
+class ScanFilter(QSortFilterProxyModel):
+    """Sorts by what is meant, not by its letters, and keeps the rows with all words typed."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._words: tuple[str, ...] = ()
+
+    def set_text(self, text: str) -> None:
+        """Keep the scans in which every word of ``text`` occurs."""
+        self.beginFilterChange()
+        self._words = tuple(text.casefold().split())
+        self.endFilterChange(QSortFilterProxyModel.Direction.Rows)
+
+    def filterAcceptsRow(self, row: int, parent: Index) -> bool:
+        """Tell whether every word occurs somewhere in the row."""
+        del parent
+        if not self._words:
+            return True
+        model = self._model()
+        scan = model.scan_at(row)
+        cells = [model.text(scan, column) for column in Column]
+        state = "" if scan.included else self.tr("left out")
+        text = " ".join([scan.key, state, *cells, *scan.warnings]).casefold()
+        return all(word in text for word in self._words)
+
+    def lessThan(self, left: Index, right: Index) -> bool:
+        """Compare two scans by a column's value, then by key."""
+        model = self._model()
+        first, second = model.scan_at(left.row()), model.scan_at(right.row())
+        column = left.column()
+        return _sort_key(first, column) < _sort_key(second, column)
+
+    def _model(self) -> ScanTableModel:
+        model = self.sourceModel()
+        assert isinstance(model, ScanTableModel)
+        return model
+
+
+class ClassDelegate(QStyledItemDelegate):
+    """Edits a class with a list of those that are there; another name may be typed."""
+
+    def createEditor(self, parent: QWidget, option: QStyleOptionViewItem, index: Index) -> QWidget:
+        """Return the list of classes."""
+        del option
+        box = QComboBox(parent)
+        box.setEditable(True)
+        box.setAccessibleName(self.tr("Class"))
+        model = index.model()
+        source = model.sourceModel() if isinstance(model, QSortFilterProxyModel) else model
+        if isinstance(source, ScanTableModel):
+            box.addItems(source.labels)
+        return box
+
+    def setEditorData(self, editor: QWidget, index: Index) -> None:
+        """Start from the present class."""
+        assert isinstance(editor, QComboBox)
+        editor.setCurrentText(str(index.data(Qt.ItemDataRole.EditRole)))
+
+    def setModelData(self, editor: QWidget, model: Any, index: Index) -> None:  # noqa: ANN401
+        """Hand the class on."""
+        assert isinstance(editor, QComboBox)
+        model.setData(index, editor.currentText(), Qt.ItemDataRole.EditRole)
+
+
+def _keys(cohort: Cohort) -> tuple[str, ...]:
+    return tuple(scan.key for scan in cohort.scans)
+
+
+def _sort_key(scan: Scan, column: int) -> tuple[Any, str]:
+    values: dict[int, Any] = {
+        Column.INCLUDE: not scan.included,
+        Column.SUBJECT: _natural(scan.subject),
+        Column.SESSION: _natural(scan.session),
+        Column.CLASS: scan.label,
+        Column.KIND: (scan.kind, len(scan.files)),
+        Column.SHAPE: scan.shape,
+        Column.SPACING: scan.spacing_mm,
+        # Most warnings first where one sorts downwards, and same texts together.
+        Column.WARNINGS: (len(scan.warnings), scan.warnings),
+    }
+    return values[column], scan.key
+
+
+def _natural(text: str) -> list[Any]:
+    """Return a key by which 'sub-9' comes before 'sub-10'."""
+    parts = re.split(r"(\d+)", text.casefold())
+    return [int(part) if number % 2 else part for number, part in enumerate(parts)]
