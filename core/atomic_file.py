@@ -45,8 +45,11 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8 to ``path`` atomically."""
-    write_bytes(path, text.encode("utf-8"))
+    """Write ``text`` as UTF-8 to ``path`` atomically.
+
+    What UTF-8 cannot hold (a file name that is no text) becomes a backslash escape.
+    """
+    write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
 
 
 def _umask() -> int:

@@ -234,7 +234,7 @@ def demo(out: Path, window: bool, json: bool) -> Path | None:
         json,
         {
             "cohort": result.cohort,
-            "runs": [result.by_subject, result.by_slice],
+            "runs": [result.by_subject, result.by_slice, *result.controls],
             "report": result.report,
             "seconds": seconds,
         },

@@ -360,7 +360,7 @@ class SettingField:
             raise SettingsError(f"{self.title} is empty. Give {self._wanted()}.")
         try:
             parsed = _as_kind(self.kind, value)
-        except ValueError:
+        except (ValueError, TypeError, OverflowError):
             raise SettingsError(
                 f"{self.title}: '{value}' cannot be used. Give {self._wanted()}."
             ) from None

@@ -802,6 +802,7 @@ def _add_labels(
     axes.set_ylabel(ruler.wrap(panel.y.title, height, size), fontsize=size)
     axes.set_title(ruler.wrap(panel.title, width, size + 0.5), fontsize=size + 0.5, pad=5)
     columns, rows = tick_names(panel)
+    _choose_ticks(axes, room=room, size=size, ruler=ruler)
     if columns:
         slot = width / len(columns)
         turned = max(ruler.width(name, size - 1) for name in columns) > 0.92 * slot
@@ -814,6 +815,26 @@ def _add_labels(
             range(len(rows)), [ruler.wrap(name, 0.5 * width, size - 1) for name in rows]
         )
     _drop_bare_ticks(axes, panel)
+
+
+def _choose_ticks(
+    axes: Any,  # noqa: ANN401 - matplotlib is untyped here
+    *,
+    room: tuple[float, float],
+    size: float,
+    ruler: _Ruler,
+) -> None:
+    """Take only as many round numbers as stand clear of each other."""
+    from matplotlib.ticker import MaxNLocator
+
+    # Five digits' width for a number and its distance to the next, three lines for its height.
+    numbers = room[0] / ruler.width("−0.000", size), room[1] / (3 * size / 72)
+    if axes.get_aspect() == 1:
+        numbers = min(numbers), min(numbers)
+    for axis, count in zip((axes.xaxis, axes.yaxis), numbers, strict=True):
+        bins = int(np.clip(count, 1, 8))
+        fewest = 2 if count >= 2 else 1
+        axis.set_major_locator(MaxNLocator(bins, steps=[1, 2, 5, 10], min_n_ticks=fewest))
 
 
 def _drop_bare_ticks(axes: Any, panel: Panel) -> None:  # noqa: ANN401
@@ -912,7 +933,7 @@ class _Boxes:
             for item, panel in zip(axes, figure.panels, strict=True)
         ]
         if self._is_sharing_better(figure, legends):
-            self._share(legends)
+            self._share(legends, [layer.name for layer in legend_layers(figure.panels[0])])
             legends = [None for _ in axes]
         for number, panel in enumerate(figure.panels):
             self._place(number, panel, text=texts[number], legend=legends[number])
@@ -947,10 +968,9 @@ class _Boxes:
         ]
         return max(hidden) > 0.2 * _HIDDEN_AT_MOST
 
-    def _share(self, legends: list[Any]) -> None:
+    def _share(self, legends: list[Any], wanted: list[str]) -> None:
         drawing = self._axes[0].figure
         handles, labels = self._axes[0].get_legend_handles_labels()
-        wanted = [text.get_text().replace("\n", " ") for text in legends[0].get_texts()]
         found = dict(zip(reversed(labels), reversed(handles), strict=True))
         for legend in legends:
             legend.remove()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
+import itertools
 import json
 import os
 import re
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -148,10 +147,15 @@ class Run:
         try:
             self.classes: tuple[str, ...] = tuple(self.record["classes"])
             self.settings: RunSettings = config.from_record(self.record["settings"])
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise RunError(
                 f"The record of run '{path.name}' is damaged: an entry is missing. "
                 "Train it again; its other files are untouched."
+            ) from error
+        except SettingsError as error:
+            raise RunError(
+                f"The record of run '{path.name}' is damaged: {error} Restore "
+                f"{RECORD_FILE} from a copy, or train it again."
             ) from error
 
     @property
@@ -204,7 +208,7 @@ class Run:
     @cached_property
     def fc_history(self) -> FcHistory:
         """The FCL's weights over the epochs."""
-        data = self._arrays("fc_history.npz")
+        data = self._arrays("fc_history.npz", ("epoch", "weight", "bias"))
         return FcHistory(data["epoch"], data["weight"], data["bias"])
 
     @property
@@ -215,19 +219,18 @@ class Run:
     @cached_property
     def features(self) -> Features:
         """Features, logits and labels of every slice."""
-        data = self._arrays("features.npz")
-        return Features(**{name: data[name] for name in _FEATURE_NAMES})
+        return Features(**self._arrays("features.npz", _FEATURE_NAMES))
 
-    def _arrays(self, file: str) -> dict[str, NDArray[Any]]:
+    def _arrays(self, file: str, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         path = self.path / file
         try:
             with np.load(path, allow_pickle=False) as data:
-                return dict(data)
+                return {name: data[name] for name in names}
         except FileNotFoundError:
             raise RunError(
                 f"Run '{self.name}' has no {file} yet. Let its training end, or resume it."
             ) from None
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        except Exception as error:  # numpy and zipfile raise all kinds on damaged bytes
             raise RunError(
                 f"'{file}' of run '{self.name}' is damaged. Resume the run to write it "
                 "again, or restore the file from a copy."
@@ -256,11 +259,11 @@ class RunWriter:
         """Append one epoch to ``history.csv``; older lines are never touched."""
         path = self.path / "history.csv"
         is_new = not path.exists()
+        line = ",".join(text_file.csv_cell(row[name]) for name in HISTORY_COLUMNS) + "\n"
         with path.open("a", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
             if is_new:
-                writer.writerow(HISTORY_COLUMNS)
-            writer.writerow([text_file.csv_cell(row[name]) for name in HISTORY_COLUMNS])
+                file.write(",".join(HISTORY_COLUMNS) + "\n")
+            file.write(line)
             file.flush()
             os.fsync(file.fileno())
 
@@ -330,27 +333,32 @@ def create_run(runs: Path, settings: RunSettings, record: Mapping[str, Any]) -> 
     now = datetime.now(UTC)
     stem = f"{now:%Y-%m-%d_%H%M%S}_{training.network}_{training.regime}"
     try:
-        runs.mkdir(parents=True, exist_ok=True)
-        for number in range(1, 1000):
-            path = runs / (stem if number == 1 else f"{stem}_{number}")
-            with contextlib.suppress(FileExistsError):
-                path.mkdir()
-                break
+        writer = RunWriter(_make_folder(runs, stem), {})
+        writer.update(
+            format="MRI-FCL run",
+            format_version=FORMAT_VERSION,
+            state="running",
+            started=now.isoformat(timespec="seconds"),
+            settings=config.to_record(settings),
+            seed=training.seed,
+            **record,
+        )
     except OSError as error:
         raise RunError(
             f"No run can be stored in '{runs}': {error.strerror}. Choose another folder for runs."
         ) from error
-    writer = RunWriter(path, {})
-    writer.update(
-        format="MRI-FCL run",
-        format_version=FORMAT_VERSION,
-        state="running",
-        started=now.isoformat(timespec="seconds"),
-        settings=config.to_record(settings),
-        seed=training.seed,
-        **record,
-    )
     return writer
+
+
+def _make_folder(runs: Path, stem: str) -> Path:
+    runs.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        path = runs / (stem if number == 1 else f"{stem}_{number}")
+        # mkdir itself is the test, so that two programs never get the same folder.
+        with contextlib.suppress(FileExistsError):
+            path.mkdir()
+            break
+    return path
 
 
 def reopen_run(path: Path) -> RunWriter:
@@ -385,8 +393,16 @@ def read_record(path: Path) -> dict[str, Any]:
             "the other files of the run are untouched."
         ) from error
     if not isinstance(record, dict) or record.get("format") != "MRI-FCL run":
-        raise RunError(f"'{path.name}' is no run folder of MRI-FCL.")
-    if int(record.get("format_version", 0)) > FORMAT_VERSION:
+        raise RunError(
+            f"'{path.name}' is no run folder of MRI-FCL. Choose a folder that 'mri-fcl train' made."
+        )
+    version = record.get("format_version")
+    if not isinstance(version, int):
+        raise RunError(
+            f"'{RECORD_FILE}' of run '{path.name}' is damaged: it has no format version. "
+            "Restore it from a copy; the other files of the run are untouched."
+        )
+    if version > FORMAT_VERSION:
         raise RunError(f"Run '{path.name}' was written by a newer MRI-FCL. Update this program.")
     return record
 
@@ -397,7 +413,7 @@ def list_runs(runs: Path) -> Iterator[Run]:
         return
     for path in sorted(runs.iterdir()):
         if (path / RECORD_FILE).is_file():
-            with contextlib.suppress(RunError, SettingsError):
+            with contextlib.suppress(RunError):
                 yield Run(path)
 
 
@@ -431,11 +447,13 @@ def safe_stem(text: str) -> str:
 def _read_history(path: Path) -> list[list[float]]:
     if not path.is_file():
         return []
+    text = path.read_bytes().decode("utf-8", errors="replace")
     rows = []
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        for cells in list(csv.reader(file))[1:]:
-            # A crash can cut the last line; what was acknowledged before it stands.
-            if len(cells) == len(HISTORY_COLUMNS):
-                with contextlib.suppress(ValueError):
-                    rows.append([float(cell) if cell else float("nan") for cell in cells])
+    # A crash can cut the last line, even within its last number: a line counts once its
+    # end is there. What was acknowledged before it stands.
+    for line in text.split("\n")[1:-1]:
+        cells = line.rstrip("\r").split(",")
+        if len(cells) == len(HISTORY_COLUMNS) and cells[0].isdecimal():
+            with contextlib.suppress(ValueError):
+                rows.append([float(cell) if cell else float("nan") for cell in cells])
     return rows

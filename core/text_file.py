@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -41,11 +39,19 @@ def csv_cell(value: Any) -> str:  # noqa: ANN401 - any cell value, numpy scalars
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Return a CSV table: header row, comma, point, Unix line ends."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([csv_cell(name) for name in columns])
-    writer.writerows([csv_cell(value) for value in row] for row in rows)
-    return buffer.getvalue()
+    return _csv_line(columns) + "".join(map(_csv_line, rows))
+
+
+def _csv_line(values: Sequence[Any]) -> str:
+    # Not csv.writer: before Python 3.13 it leaves a carriage return unquoted where lines
+    # end with "\\n" alone, and such a table does not read back.
+    cells = [csv_cell(value) for value in values]
+    quoted = [
+        '"' + cell.replace('"', '""') + '"' if any(mark in cell for mark in ',"\r\n') else cell
+        for cell in cells
+    ]
+    # A lone empty cell is quoted: an empty line would be no row.
+    return ('""' if quoted == [""] else ",".join(quoted)) + "\n"
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

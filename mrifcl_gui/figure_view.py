@@ -387,7 +387,9 @@ class _PanelItems:
         for item in self._layers:
             item.settle()
         names = figure_file.tick_names(self._panel)[0]
-        self.plot.getAxis("bottom").fit_names(names)
+        left = self.plot.getAxis("left")
+        needed = self.plot.getAxis("bottom").fit_names(names)
+        left.setWidth(needed if needed > left.minimumWidth() else None)
         self._place_boxes()
 
     def ring(self, ids: frozenset[str]) -> None:
@@ -840,10 +842,11 @@ class _Axis(pg.AxisItem):
         self.enableAutoSIPrefix(False)
         self._is_turned = False
 
-    def fit_names(self, names: tuple[str, ...]) -> None:
-        """Turn ``names`` under a horizontal axis where they are wider than their places."""
-        if self.orientation != "bottom":
-            return
+    def fit_names(self, names: tuple[str, ...]) -> float:
+        """Turn ``names`` where they are wider than their places.
+
+        Returns what the first of them then needs to the left of the axis (pixels).
+        """
         metrics = QFontMetricsF(self.font())
         widest = max((metrics.horizontalAdvance(name) for name in names), default=0.0)
         self._is_turned = bool(names) and widest + 6 > self.width() / len(names)
@@ -852,6 +855,10 @@ class _Axis(pg.AxisItem):
         self.setHeight(turned_height if self._is_turned else None)
         self.picture = None
         self.update()
+        if not self._is_turned:
+            return 0.0
+        cosine = float(np.cos(np.radians(_NAME_ANGLE)))
+        return metrics.horizontalAdvance(names[0]) * cosine - self.width() / len(names) / 2
 
     def boundingRect(self) -> QRectF:
         # WORKAROUND: with a grid pyqtgraph 0.14.0 leaves no room at the ends

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from PySide6.QtCore import QObject, QThread, Signal
+from shiboken6 import isValid
+from shiboken6 import isValid
 
 from core.errors import MriFclError
 from core.progress import BatchDone, Operation, Progress
@@ -53,6 +55,8 @@ class Job(QThread):
         self._start_operation = start_operation
         self._cancel = threading.Event()
         self._last_told = 0.0
+        self._outcome: tuple[str, Any] | None = None
+        self._outcome: tuple[str, Any] | None = None
         _alive.add(self)
 
     def cancel(self) -> None:
@@ -65,7 +69,9 @@ class Job(QThread):
         return self._cancel.is_set()
 
     async def result(self) -> Any:  # noqa: ANN401 - the operation's result
-        """Wait for the end from qasync code.
+        """Wait for the end from qasync code; start it if nobody has.
+
+        Cancelling the task that waits cancels the job.
 
         Raises
         ------
@@ -79,24 +85,35 @@ class Job(QThread):
         self.succeeded.connect(waiter.on_succeeded)
         self.failed.connect(waiter.on_failed)
         self.cancelled.connect(waiter.on_cancelled)
-        if not self.isRunning() and not self.isFinished():
+        # The end may have come before the connections; it would then never be heard.
+        if self._outcome is not None:
+            waiter.settle(*self._outcome)
+        elif not self.isRunning():
             self.start()
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
 
     def run(self) -> None:
         """Drive the operation; the only code of this class that is not in the window's thread."""
         try:
-            outcome = self._drive()
+            result = self._drive()
         except MriFclError as error:
+            self._outcome = ("failed", error)
             self.failed.emit(error)
         except BaseException as error:
             logger.exception("%s failed", self.title)
+            self._outcome = ("failed", error)
             self.failed.emit(error)
         else:
-            if outcome is _CANCELLED:
+            if result is _CANCELLED:
+                self._outcome = ("cancelled", None)
                 self.cancelled.emit()
             else:
-                self.succeeded.emit(outcome)
+                self._outcome = ("succeeded", result)
+                self.succeeded.emit(result)
 
     def _drive(self) -> Any:  # noqa: ANN401 - the operation's result
         operation = self._start_operation()
@@ -130,6 +147,22 @@ class _Waiter(QObject):
         super().__init__(parent)
         self._future = future
 
+    def settle(self, outcome: str, value: Any) -> None:  # noqa: ANN401 - result or exception
+        if outcome == "succeeded":
+            self.on_succeeded(value)
+        elif outcome == "failed":
+            self.on_failed(value)
+        else:
+            self.on_cancelled()
+
+    def settle(self, outcome: str, value: Any) -> None:  # noqa: ANN401 - result or exception
+        if outcome == "succeeded":
+            self.on_succeeded(value)
+        elif outcome == "failed":
+            self.on_failed(value)
+        else:
+            self.on_cancelled()
+
     def on_succeeded(self, result: object) -> None:
         if not self._future.done():
             self._future.set_result(result)
@@ -147,7 +180,8 @@ _CANCELLED = object()
 
 def running_jobs() -> list[Job]:
     """Return the jobs whose threads run now."""
-    return [job for job in _alive if job.isRunning()]
+    # Qt may have deleted a job whose Python side somebody still holds.
+    return [job for job in list(_alive) if isValid(job) and job.isRunning()]
 
 
 def cancel_and_wait(limit_ms: int = 30_000) -> bool:

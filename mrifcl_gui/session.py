@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from core import tasks
 from core.config import RunSettings
 from core.data import cohort as cohort_file
 from core.data.cohort import COHORT_FILE, Cohort, Scan
-from core.errors import MriFclError
-from core.progress import Operation
-from core.run_folder import Run, is_run, list_runs
+from core.errors import MriFclError, RunError
+from core.progress import Operation, Progress
+from core.run_folder import RECORD_FILE, Run, is_run, list_runs
 from mrifcl_gui import preferences
 from mrifcl_gui.job import Job
+from mrifcl_gui.messages import text_of
+
+# A job that is done sooner is not worth a row in the task dock: it would only flicker.
+QUIET_MS = 400
+MOST_DROPPED = 200
 
 
 class Session(QObject):
@@ -32,10 +38,13 @@ class Session(QObject):
     cohort_opened = Signal(object)  # tasks.ScannedCohort
     runs_changed = Signal(list)  # of Run
     runs_opened = Signal(list)  # of Run, to analyse
+    settings_changed = Signal(object)  # RunSettings, of split and slices
+    settings_suggested = Signal(object)  # RunSettings that suit what was opened
     scan_read = Signal(object, object)  # Scan, Volume or pictures
     strip_read = Signal(object, object)  # Scan, tasks.ScanStrip
     audit_done = Signal(object)  # LeakageAudit
-    training_started = Signal(object)  # RunSettings
+    training_started = Signal(object, tuple)  # RunSettings, classes
+    training_resumed = Signal(object)  # Run; comes before its training_started
     training_event = Signal(object)
     training_ended = Signal(str, str)  # state, text
     problem = Signal(object)  # exception
@@ -46,10 +55,13 @@ class Session(QObject):
         self.opened: tasks.ScannedCohort | None = None
         self.settings = RunSettings()
         self._queue: list[RunSettings] = []
+        self._goes_on = False
         self._training: Job | None = None
-        self._trained: RunSettings | None = None
+        self._train_on: tasks.ScannedCohort | None = None
         self._reading: Job | None = None
+        self._auditing: Job | None = None
         self._extra_runs: list[Path] = []
+        self._is_closed = False
 
     @property
     def runs_folder(self) -> Path:
@@ -69,25 +81,31 @@ class Session(QObject):
         job.succeeded.connect(on_success)
         job.failed.connect(self._on_failed)
         job.finished.connect(job.deleteLater)
-        self.job_started.emit(job)
-        job.start()
+        announcement = QTimer(job)
+        announcement.setSingleShot(True)
+        announcement.timeout.connect(self._on_job_lasts)
+        announcement.start(QUIET_MS)
+        if not self._is_closed:
+            job.start()
         return job
+
+    def close(self) -> None:
+        """Start nothing any more; what runs is for the caller to cancel and wait for."""
+        self._is_closed = True
+        self._goes_on = False
 
     # Opening
 
     def open_paths(self, paths: list[Path]) -> None:
         """Open what was dropped: a run, a cohort, a folder of scans, or its class folders."""
+        paths = [_folder_of_record(path) for path in paths[:MOST_DROPPED]]
         runs = [path for path in paths if is_run(path)]
+        folders = [path for path in paths if path.is_dir()]
         if runs:
             self.open_runs(runs)
-            return
-        folders = [path for path in paths if path.is_dir()]
-        if not folders:
-            names = ", ".join(path.name for path in paths[:3])
-            self.problem.emit(
-                MriFclError(f"'{names}' is no folder. Drop the folder that holds the scans.")
-            )
-        elif (folders[0] / COHORT_FILE).is_file():
+        elif not folders:
+            self.problem.emit(MriFclError(_no_folder(paths)))
+        elif len(folders) == 1 and (folders[0] / COHORT_FILE).is_file():
             self.open_cohort(folders[0])
         elif len(folders) == 1:
             self.scan_folder(folders[0])
@@ -132,13 +150,14 @@ class Session(QObject):
 
             return prepare_cohort(self.data_folder / "demo")
 
-        self.start(self.tr("Making the demo cohort"), operation, self._on_cohort)
+        self.start(self.tr("Making the demo cohort"), operation, self._on_demo)
 
     def open_runs(self, paths: list[Path]) -> None:
         """Open runs to analyse."""
         for path in paths:
-            if path.parent != self.runs_folder and path not in self._extra_runs:
-                self._extra_runs.append(path)
+            whole = path.absolute()
+            if whole.parent != self.runs_folder.absolute() and whole not in self._extra_runs:
+                self._extra_runs.append(whole)
 
         def operation() -> Operation[list[Run]]:
             runs = []
@@ -180,61 +199,104 @@ class Session(QObject):
         job.finished.connect(self._on_reading_finished)
         self._reading = job
 
+    def change_settings(self, settings: RunSettings) -> None:
+        """Take over how slices are cut and split, as the form now says."""
+        before, self.settings = self.settings, settings
+        is_split = before.split == settings.split and before.training.seed == settings.training.seed
+        if before.slices == settings.slices and is_split:
+            return
+        self.settings_changed.emit(settings)
+        self.audit()
+
     def audit(self) -> None:
         """Audit the split that the settings give the open cohort."""
+        if self._auditing is not None:
+            self._auditing.cancel()
         if self.opened is None:
             return
         folder, settings = self.opened.folder, self.settings
-        self.start(
+        job = self.start(
             self.tr("Auditing the split"), lambda: tasks.audit(folder, settings), self._on_audit
         )
+        job.finished.connect(self._on_auditing_finished)
+        self._auditing = job
 
     # Training
 
-    def train(self, queue: list[RunSettings]) -> None:
-        """Train the runs one after the other."""
-        self._queue += queue
-        if self._training is None:
-            self._start_next()
+    def train(self, queue: Sequence[RunSettings]) -> None:
+        """Train the runs one after the other, on the cohort that is open now."""
+        if self._training is not None:
+            self._queue += queue
+            return
+        self._queue, self._train_on, self._goes_on = list(queue), self.opened, True
+        self._start_next()
+
+    def set_queue(self, queue: Sequence[RunSettings]) -> None:
+        """Train these, and no others, after the run under way."""
+        self._queue = list(queue)
+
+    def resume(self, run: Run) -> None:
+        """Go on with a stopped run."""
+        if self._training is not None:
+            self.problem.emit(
+                RunError("A run is being trained. Stop it or let it end, then resume this one.")
+            )
+            return
+        path = run.path
+        self._queue, self._goes_on = [], False
+        self.training_resumed.emit(run)
+        self._start_training(lambda: tasks.resume(path), run.settings, run.classes)
 
     def stop_training(self) -> None:
         """Stop the running run after its batch; the waiting ones are not started."""
-        self._queue.clear()
+        self._goes_on = False
         if self._training is not None:
             self._training.cancel()
 
     def refresh_runs(self) -> None:
         """Read the list of runs again."""
+        if self._is_closed:
+            return
         folder, extra = self.runs_folder, list(self._extra_runs)
 
         def operation() -> Operation[list[Run]]:
-            from core.progress import Progress
-
             yield Progress("Reading runs")
             found = list(list_runs(folder))
             for path in extra:
-                found.append(Run(path))
+                # One that has gone must not hide the others.
+                with contextlib.suppress(MriFclError):
+                    found.append(Run(path))
             return found
 
         job = Job(self.tr("Reading runs"), operation, self)
         job.succeeded.connect(self._on_runs)
+        job.failed.connect(self._on_failed)
         job.finished.connect(job.deleteLater)
         job.start()
 
     def _start_next(self) -> None:
-        if not self._queue or self.opened is None:
+        if not self._goes_on or not self._queue or self._train_on is None:
             return
         settings = self._queue.pop(0)
-        folder, runs = self.opened.folder, self.runs_folder
-        job = Job(self.tr("Training"), lambda: tasks.train(folder, settings, runs), self)
+        folder, runs = self._train_on.folder, self.runs_folder
+        classes = self._train_on.cohort.classes
+        self._start_training(lambda: tasks.train(folder, settings, runs), settings, classes)
+
+    def _start_training(
+        self,
+        operation: Callable[[], Operation[Path]],
+        settings: RunSettings,
+        classes: tuple[str, ...],
+    ) -> None:
+        job = Job(self.tr("Training"), operation, self)
         job.progressed.connect(self._on_training_event)
         job.succeeded.connect(self._on_training_succeeded)
         job.cancelled.connect(self._on_training_cancelled)
         job.failed.connect(self._on_training_failed)
         job.finished.connect(self._on_training_finished)
-        self._training, self._trained = job, settings
+        self._training = job
         self.job_started.emit(job)
-        self.training_started.emit(settings)
+        self.training_started.emit(settings, classes)
         job.start()
 
     # Slots
@@ -243,6 +305,18 @@ class Session(QObject):
         self.opened = opened
         preferences.add_recent(opened.folder)
         self.cohort_opened.emit(opened)
+
+    def _on_demo(self, opened: tasks.ScannedCohort) -> None:
+        from core.demo import DEMO_SETTINGS  # imported by now; it is heavy
+
+        self.settings_suggested.emit(DEMO_SETTINGS)
+        self._on_cohort(opened)
+
+    def _on_job_lasts(self) -> None:
+        """Tell of a job that takes long enough to be seen."""
+        job = self.sender().parent()
+        if isinstance(job, Job) and job.isRunning():
+            self.job_started.emit(job)
 
     def _on_runs_opened(self, runs: list[Run]) -> None:
         self.runs_opened.emit(runs)
@@ -263,6 +337,10 @@ class Session(QObject):
         if self.sender() is self._reading:
             self._reading = None
 
+    def _on_auditing_finished(self) -> None:
+        if self.sender() is self._auditing:
+            self._auditing = None
+
     def _on_audit(self, audit: object) -> None:
         self.audit_done.emit(audit)
 
@@ -281,8 +359,6 @@ class Session(QObject):
         )
 
     def _on_training_failed(self, error: BaseException) -> None:
-        from mrifcl_gui.messages import text_of
-
         self.training_ended.emit("failed", text_of(error))
 
     def _on_training_finished(self) -> None:
@@ -291,3 +367,17 @@ class Session(QObject):
         self._training = None
         self.refresh_runs()
         self._start_next()
+
+
+def _folder_of_record(path: Path) -> Path:
+    """Return the run or cohort whose record file ``path`` is; else ``path`` itself."""
+    return path.parent if path.name in (RECORD_FILE, COHORT_FILE) and path.is_file() else path
+
+
+def _no_folder(paths: Sequence[Path]) -> str:
+    names = ", ".join(f"'{path.name}'" for path in paths[:3])
+    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+    if len(paths) == 1 and not paths[0].exists():
+        return f"There is no {names}. It may have been moved; open its folder again."
+    is_or_are = "is no folder" if len(paths) == 1 else "are no folders"
+    return f"{names}{more} {is_or_are}. Drop the folder that holds the scans."

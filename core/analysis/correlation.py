@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from core.analysis.features import class_pairs, features_of
 from core.analysis.weights import softmax_null
@@ -222,7 +221,10 @@ def _standardised_rows(rows: NDArray[Any], method: Method) -> Array:
     """Return rows with mean 0 and length 1; NaN where a row is constant."""
     values = rows.astype(np.float64)
     if method == "spearman":
-        values = stats.rankdata(values, axis=1)
+        # Here, not above: it takes a second to load, and the window must be on screen first.
+        from scipy.stats import rankdata
+
+        values = rankdata(values, axis=1)
     # A constant row keeps rounding dust after centring: it is told by its range.
     constant = np.ptp(values, axis=1) == 0
     values = values - values.mean(axis=1, keepdims=True)

@@ -9,7 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Literal
 
 from core import text_file
@@ -213,7 +213,7 @@ def load_cohort(folder: Path) -> Cohort:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CohortError(
-            f"'{folder.name}' is no cohort: it has no {COHORT_FILE}. "
+            f"'{path.parent.name}' is no cohort: it has no {COHORT_FILE}. "
             "Make one with 'mri-fcl scan FOLDER --out NAME.mrifcl'."
         ) from None
     except (OSError, ValueError, RecursionError) as error:
@@ -226,13 +226,19 @@ def load_cohort(folder: Path) -> Cohort:
 
 def _cohort_from_record(record: Any, path: Path) -> Cohort:  # noqa: ANN401 - parsed JSON
     if not isinstance(record, Mapping) or record.get("format") != "MRI-FCL cohort":
-        raise CohortError(f"'{path}' is no cohort of MRI-FCL. Choose a NAME.mrifcl folder.")
-    if record.get("format_version", 0) > FORMAT_VERSION:
+        raise CohortError(
+            f"'{path.name}' in '{path.parent.name}' is no cohort of MRI-FCL. "
+            "Choose a NAME.mrifcl folder."
+        )
+    version = record.get("format_version")
+    if isinstance(version, int) and version > FORMAT_VERSION:
         raise CohortError(
             f"'{path.parent.name}' was written by a newer MRI-FCL. Update this program to open it."
         )
     try:
-        return Cohort(
+        if not isinstance(version, int):
+            raise ValueError(version)
+        cohort = Cohort(
             root=(path.parent / record["root"]).resolve(),
             classes=tuple(record["classes"]),
             scans=tuple(_scan_from_record(item) for item in record["scans"]),
@@ -243,19 +249,23 @@ def _cohort_from_record(record: Any, path: Path) -> Cohort:  # noqa: ANN401 - pa
             warnings=tuple(record.get("warnings", ())),
             simulated=bool(record.get("simulated", False)),
         )
+        if unknown := {scan.label for scan in cohort.included_scans} - set(cohort.classes):
+            raise ValueError(unknown)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CohortError(
             f"'{path.name}' in '{path.parent.name}' is damaged: an entry is missing "
             "or of the wrong kind. Scan the folder of scans again."
         ) from error
+    return cohort
 
 
 def _scan_from_record(item: Mapping[str, Any]) -> Scan:
     files = tuple(str(file) for file in item["files"])
-    for file in files:
-        # A cohort from elsewhere must not make us read outside its root.
-        if PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts:
-            raise ValueError(file)
+    numbers = tuple(int(number) for number in item["slice_numbers"])
+    if not files or not all(_is_below_root(file) for file in files):
+        raise ValueError(files)
+    if item["kind"] == "slices" and len(files) != len(numbers):
+        raise ValueError(numbers)
     return Scan(
         key=str(item["key"]),
         subject=str(item["subject"]),
@@ -263,10 +273,18 @@ def _scan_from_record(item: Mapping[str, Any]) -> Scan:
         label=str(item["label"]),
         kind="volume" if item["kind"] == "volume" else "slices",
         files=files,
-        slice_numbers=tuple(int(number) for number in item["slice_numbers"]),
+        slice_numbers=numbers,
         shape=tuple(int(size) for size in item["shape"]),
         spacing_mm=tuple(float(size) for size in item["spacing_mm"]),
         sha256=str(item["sha256"]),
         warnings=tuple(item["warnings"]),
         included=bool(item["included"]),
+    )
+
+
+def _is_below_root(file: str) -> bool:
+    # A cohort from elsewhere must not make us read outside its root, on any system.
+    return not any(
+        path.is_absolute() or path.drive or path.root or ".." in path.parts
+        for path in (PurePosixPath(file), PureWindowsPath(file))
     )

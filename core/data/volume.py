@@ -7,7 +7,7 @@ import logging
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import nibabel as nib
 import numpy as np
@@ -19,6 +19,14 @@ logger = logging.getLogger(__name__)
 
 VOLUME_SUFFIXES = (".nii", ".nii.gz", ".hdr", ".hdr.gz")
 _MAX_DECODED_BYTES = 2 * 1024**3
+# A brain scan shrinks to a half or a third, skull-stripped to a tenth; a file that grows a
+# hundredfold beyond a quarter of a gigabyte is made to fill the memory.
+_MAX_UNPACKED_RATIO, _RATIO_MATTERS_FROM_BYTES = 100, 256 * 1024**2
+# What deflate can reach at most (zlib's technical notes).
+_DEFLATE_LIMIT = 1032
+
+# nibabel prints its own repairs of headers on stderr; what matters we say ourselves.
+logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,15 @@ class VolumeHeader:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Orientation:
+    """Voxel index -> mm as the header has it (4, 4), and how sure left and right are."""
+
+    affine: NDArray[np.float64]
+    is_certain: bool
+    warnings: tuple[str, ...]
+
+
 def is_volume_name(name: str) -> bool:
     """Tell whether a file name is that of a volume (an Analyze pair by its header)."""
     return name.lower().endswith(VOLUME_SUFFIXES)
@@ -75,11 +92,10 @@ def read_header(path: Path) -> VolumeHeader:
     """
     image = _open_image(path)
     _check_size(path, image)
-    certain, warnings = _orientation_warnings(image)
-    del certain
+    orientation = _read_orientation(path, image)
     shape = tuple(int(size) for size in image.shape)
     zooms = tuple(float(size) for size in image.header.get_zooms()[:3])
-    return VolumeHeader(shape[:3], zooms, warnings + _frame_warnings(shape))
+    return VolumeHeader(shape[:3], zooms, orientation.warnings + _frame_warnings(shape))
 
 
 def load_volume(path: Path) -> Volume:
@@ -92,34 +108,30 @@ def load_volume(path: Path) -> Volume:
     """
     image = _open_image(path)
     _check_size(path, image)
-    _check_gzip(path)
-    certain, warnings = _orientation_warnings(image)
-    warnings += _frame_warnings(image.shape)
+    _check_gzip(path, image)
+    orientation = _read_orientation(path, image)
+    warnings = orientation.warnings + _frame_warnings(image.shape)
     try:
-        voxels = np.asanyarray(image.dataobj)
+        # The first frame alone: a series of frames may be many times a scan's size.
+        first = (slice(None),) * 3 + (0,) * (len(image.shape) - 3)
+        voxels = np.asanyarray(image.dataobj[first])
     except (OSError, EOFError, ValueError, zlib.error, MemoryError) as error:
         raise ScanError(
             f"'{path.name}' is damaged and cannot be read to its end. "
             "Copy it again from the source."
         ) from error
     voxels, more = _as_grey_volume(voxels, path)
-    affine = np.asarray(image.affine, dtype=np.float64)
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
-        raise ScanError(
-            f"The orientation entries in the header of '{path.name}' are impossible. "
-            "Export it again from the scanner's software."
-        )
-    turn = nib.orientations.io_orientation(affine)
+    turn = nib.orientations.io_orientation(orientation.affine)
     voxels = nib.orientations.apply_orientation(voxels, turn)
-    affine = affine @ nib.orientations.inv_ornt_aff(turn, image.shape[:3])
+    affine = orientation.affine @ nib.orientations.inv_ornt_aff(turn, image.shape[:3])
     voxels, bad = _finite(voxels, path)
     spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
     return Volume(
         voxels=voxels,
         affine=affine,
         spacing_mm=(float(spacing[0]), float(spacing[1]), float(spacing[2])),
-        sides_certain=certain,
-        warnings=warnings + more + bad,
+        sides_certain=orientation.is_certain,
+        warnings=warnings + more + bad + _contrast_warnings(voxels),
     )
 
 
@@ -137,12 +149,40 @@ def _open_image(path: Path) -> Any:  # noqa: ANN401 - nibabel is untyped
     try:
         # mmap would crash the program where a drive vanishes under it.
         return nib.load(path, mmap=False)
+    except PermissionError as error:
+        raise ScanError(
+            f"'{path.name}' may not be read: you have no permission. Change its access rights."
+        ) from error
     except Exception as error:
         logger.info("nibabel refused a file: %s", type(error).__name__)
-        raise ScanError(
-            f"'{path.name}' is no readable NIfTI or Analyze file. "
-            "Export it again as .nii or .nii.gz."
-        ) from error
+        raise ScanError(_what_it_is_instead(path)) from error
+
+
+def _what_it_is_instead(path: Path) -> str:
+    """Say what a file that nibabel refused looks like, and what to do."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(512)
+    except OSError:
+        start = b""
+    is_named_gz = path.name.lower().endswith(".gz")
+    if start.startswith(b"\x1f\x8b") and not is_named_gz:
+        return f"'{path.name}' is compressed. Rename it so that it ends in .gz."
+    if is_named_gz and start[344:347] in (b"n+1", b"ni1"):
+        return f"'{path.name}' is not compressed. Rename it so that it ends without .gz."
+    if b"<html" in start.lower() or start.lower().startswith(b"<!doctype"):
+        return (
+            f"'{path.name}' is a web page, no scan: the download may have asked for a log-in. "
+            "Download it again."
+        )
+    if start.startswith(b"version https://git-lfs") or b"annex/objects" in start:
+        return (
+            f"'{path.name}' only points to a scan that was never downloaded. Fetch its content "
+            "with git-lfs or DataLad first."
+        )
+    return (
+        f"'{path.name}' is no readable NIfTI or Analyze file. Export it again as .nii or .nii.gz."
+    )
 
 
 def _analyze_partner(path: Path) -> Path:
@@ -154,7 +194,8 @@ def _analyze_partner(path: Path) -> Path:
 
 def _check_size(path: Path, image: Any) -> None:  # noqa: ANN401 - nibabel is untyped
     shape = [int(size) for size in image.shape]
-    if len(shape) < 3 or min(shape, default=0) < 1:
+    # A single row of voxels is no picture in any plane.
+    if len(shape) < 3 or min(shape) < 1 or sorted(shape[:3])[1] < 2:
         raise ScanError(
             f"'{path.name}' holds no 3-D volume (its size is "
             f"{' x '.join(map(str, shape)) or 'empty'}). Choose the T1 scan."
@@ -170,45 +211,84 @@ def _check_size(path: Path, image: Any) -> None:  # noqa: ANN401 - nibabel is un
             "a brain scan has. Its header is damaged; export it again."
         )
     data = _analyze_partner(path) if path.name.lower().endswith((".hdr", ".hdr.gz")) else path
+    on_disk = data.stat().st_size
+    if on_disk == 0:
+        raise ScanError(f"'{data.name}' is empty (0 bytes). Copy it again from the source.")
+    there = on_disk - int(image.dataobj.offset)
     if data.name.lower().endswith(".gz"):
-        return
-    there = data.stat().st_size - int(image.dataobj.offset)
+        if wanted > on_disk * _MAX_UNPACKED_RATIO and wanted > _RATIO_MATTERS_FROM_BYTES:
+            raise ScanError(
+                f"'{data.name}' has {_size_text(on_disk)} but claims {_size_text(wanted)} of "
+                "voxels. Unpack it yourself if it is genuine."
+            )
+        there = on_disk * _DEFLATE_LIMIT
     if there < wanted:
-        raise ScanError(
-            f"'{data.name}' is incomplete: {max(there, 0) / 1e6:.1f} of "
-            f"{wanted / 1e6:.1f} MB are there. Copy it again from the source."
-        )
+        _refuse_incomplete(data, there, wanted)
 
 
-def _check_gzip(path: Path) -> None:
+def _refuse_incomplete(data: Path, there: int, wanted: int) -> NoReturn:
+    raise ScanError(
+        f"'{data.name}' is incomplete: {_size_text(max(there, 0))} of {_size_text(wanted)} "
+        "are there. Copy it again from the source."
+    )
+
+
+def _size_text(n_bytes: int) -> str:
+    return f"{n_bytes / 1e6:.1f} MB" if n_bytes >= 100_000 else f"{n_bytes} bytes"
+
+
+def _check_gzip(path: Path, image: Any) -> None:  # noqa: ANN401 - nibabel is untyped
     """Read a gzip stream to its end: nibabel stops early and never sees its checksum."""
     data = _analyze_partner(path) if path.name.lower().endswith(".hdr.gz") else path
     if not data.name.lower().endswith(".gz"):
         return
+    offset = int(image.dataobj.offset)
+    wanted = offset + int(np.prod(image.shape)) * image.get_data_dtype().itemsize
     total = 0
     try:
         with gzip.open(data) as stream:
-            while chunk := stream.read(1 << 22):
+            while chunk := stream.read(1 << 20):
                 total += len(chunk)
-                if total > _MAX_DECODED_BYTES:
-                    raise ScanError(
-                        f"'{data.name}' unpacks to over 2 GB, more than a brain scan "
-                        "has. Unpack it yourself if it is genuine."
-                    )
+                # Whatever is packed behind the voxels is not ours to unpack.
+                if total > wanted + (1 << 20):
+                    return
     except (OSError, EOFError, zlib.error) as error:
         raise ScanError(
             f"'{data.name}' is damaged (its checksum does not match or its end is "
             "missing). Copy it again from the source."
         ) from error
+    if total < wanted:
+        _refuse_incomplete(data, total - offset, wanted - offset)
 
 
-def _orientation_warnings(image: Any) -> tuple[bool, tuple[str, ...]]:  # noqa: ANN401
-    header = image.header
+def _read_orientation(path: Path, image: Any) -> _Orientation:  # noqa: ANN401
+    affine = np.asarray(image.affine, dtype=np.float64)
+    zooms = np.asarray(image.header.get_zooms()[:3], dtype=np.float64)
+    if not np.isfinite(affine).all() or not np.isfinite(zooms).all():
+        raise ScanError(
+            f"The orientation entries in the header of '{path.name}' are impossible. "
+            "Export it again from the scanner's software."
+        )
+    unsure = "Left and right are not certain: "
     if not isinstance(image, nib.Nifti1Pair):
-        return False, ("Left and right are not certain: Analyze files do not store them.",)
-    if int(header["sform_code"]) == 0 and int(header["qform_code"]) == 0:
-        return False, ("Left and right are not certain: the file has no orientation codes.",)
-    return True, ()
+        return _Orientation(affine, False, (unsure + "Analyze files do not store them.",))
+    has_codes = image.header["sform_code"] > 0, image.header["qform_code"] > 0
+    if not any(has_codes):
+        return _Orientation(affine, False, (unsure + "the file has no orientation codes.",))
+    if _is_flat(affine):
+        affine = image.header.get_base_affine()
+        return _Orientation(affine, False, (unsure + "the file's orientation entries are zero.",))
+    other = image.header.get_qform() if all(has_codes) else affine
+    if nib.aff2axcodes(other) != nib.aff2axcodes(affine):
+        ways = "".join(nib.aff2axcodes(affine)), "".join(nib.aff2axcodes(other))
+        reason = f"its two orientation entries disagree ({ways[0]} is used, not {ways[1]})."
+        return _Orientation(affine, False, (unsure + reason,))
+    return _Orientation(affine, True, ())
+
+
+def _is_flat(affine: NDArray[np.float64]) -> bool:
+    """Tell whether an affine maps the volume onto a plane, so that no voxel has a size."""
+    return bool(abs(np.linalg.det(affine[:3, :3])) < 1e-12)
 
 
 def _frame_warnings(shape: tuple[int, ...]) -> tuple[str, ...]:
@@ -238,3 +318,12 @@ def _finite(voxels: Any, path: Path) -> tuple[NDArray[np.float32], tuple[str, ..
         raise ScanError(f"'{path.name}' holds no finite voxel. Export it again.")
     bad = int(values.size - np.count_nonzero(finite))
     return np.where(finite, values, np.float32(0)), (f"{bad} voxels were not finite and are 0.",)
+
+
+def _contrast_warnings(voxels: NDArray[np.float32]) -> tuple[str, ...]:
+    low, high = voxels.min(), voxels.max()
+    if low == high:
+        return (f"Every voxel has the same value ({low:g}): its slices are black.",)
+    if np.all((voxels == low) | (voxels == high)):
+        return ("Holds two values only: it looks like a mask, no scan.",)
+    return ()

@@ -1,0 +1,233 @@
+"""The terminal: every command as a user types it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import main
+from tests.core.training.conftest import make_pictures
+
+TINY = [
+    "--network",
+    "cnn2d",
+    "--size",
+    "32",
+    "--cnn-width",
+    "2",
+    "--cnn-features",
+    "8",
+    "--epochs",
+    "2",
+    "--batch",
+    "8",
+    "--learning-rate",
+    "0,05",
+]
+
+
+@pytest.fixture
+def cohort(tmp_path: Path) -> Path:
+    folder = make_pictures(tmp_path / "pictures")
+    assert main.main(["scan", str(folder), "--out", str(tmp_path / "C.mrifcl")]) == 0
+    return tmp_path / "C.mrifcl"
+
+
+@pytest.fixture
+def run(cohort, tmp_path, capsys) -> Path:
+    assert main.main(["train", str(cohort), *TINY, "--out", str(tmp_path / "runs"), "--json"]) == 0
+    return Path(last_json(capsys)["run"])
+
+
+def last_json(capsys):
+    return json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+
+
+def test_that_scan_says_subjects_slices_and_classes(cohort, tmp_path, capsys):
+    capsys.readouterr()
+    assert (
+        main.main(
+            ["scan", str(tmp_path / "pictures"), "--out", str(tmp_path / "D.mrifcl"), "--json"]
+        )
+        == 0
+    )
+    out = capsys.readouterr().out
+    assert "12 subjects, 48 slices, 2 classes" in out
+    result = json.loads(out.strip().splitlines()[-1])
+    assert result["classes"]["AD"] == {"subjects": 6, "scans": 6, "slices": 24}
+    assert result["skipped"] == []
+
+
+def test_that_scan_of_the_real_slices_finds_all(shared_data, tmp_path, capsys):
+    folder = str(shared_data / "oasis_slices")
+    assert (
+        main.main(
+            ["scan", folder, "--classes", "AD,NC", "--out", str(tmp_path / "C.mrifcl"), "--json"]
+        )
+        == 0
+    )
+    result = last_json(capsys)
+    assert (result["subjects"], result["slices"], len(result["classes"])) == (40, 1200, 2)
+    assert main.main(["scan", folder, "--out", str(tmp_path / "D.mrifcl"), "--json"]) == 0
+    result = last_json(capsys)
+    assert (result["subjects"], result["slices"], len(result["classes"])) == (60, 1800, 3)
+
+
+def test_that_a_missing_folder_fails_in_one_plain_sentence(tmp_path, capsys):
+    assert main.main(["scan", str(tmp_path / "nowhere")]) == 1
+    captured = capsys.readouterr()
+    assert "nowhere" in captured.err
+    assert "Traceback" not in captured.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train"],
+        ["nonsense", "--help-me"],
+        ["train", "C", "--learning-rate", "1.000,5"],
+        ["train", "C", "--network", "alexnet"],
+        ["--nonsense"],
+    ],
+)
+def test_that_wrong_usage_ends_with_status_2(arguments, capsys):
+    assert main.main(arguments) == 2
+
+
+def test_that_train_reports_its_run(run):
+    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    assert record["state"] == "finished"
+    assert record["settings"]["training"]["learning_rate"] == 0.05
+
+
+def test_that_analyse_writes_figures_and_tables(run, capsys):
+    assert main.main(["analyse", str(run), "--json"]) == 0
+    result = last_json(capsys)
+    figures, tables = ([Path(item) for item in result[key]] for key in ("figures", "tables"))
+    assert all(path.is_file() and path.stat().st_size > 50 for path in figures + tables)
+    stems = {path.stem for path in figures}
+    assert {"fcl_weights_plot", "fcl_null", "row_correlation", "curves"} <= stems
+    assert {path.suffix for path in figures} == {".png", ".svg", ".csv"}
+    assert {"accuracy", "fcl_weights", "fcl_fits"} <= {path.stem for path in tables}
+
+
+def test_that_fit_on_the_exported_weights_prints_the_figures_equations(run, capsys):
+    from core.analysis.weights import fcl_scatter
+    from core.run_folder import Run
+
+    main.main(["analyse", str(run)])
+    capsys.readouterr()
+    assert main.main(["fit", str(run / "tables" / "fcl_weights.csv"), "--json"]) == 0
+    out = capsys.readouterr().out
+    for line in fcl_scatter(Run(run)).panels[0].text.splitlines():
+        assert line in out
+    result = json.loads(out.strip().splitlines()[-1])
+    assert result["n"] == 8
+    assert [item["degree"] for item in result["fits"]] == [1, 2, 3, 4]
+
+
+def test_that_the_scatters_csv_holds_every_weight(run):
+    main.main(["analyse", str(run)])
+    with (run / "figures" / "fcl_weights_plot.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["kind"] == "scatter"]
+    assert len(rows) == 8
+
+
+def test_that_compare_puts_runs_into_table_2(run, cohort, tmp_path, capsys):
+    main.main(
+        ["train", str(cohort), *TINY, "--split", "slice", "--out", str(tmp_path / "runs"), "--json"]
+    )
+    other = Path(last_json(capsys)["run"])
+    assert (
+        main.main(["compare", str(run), str(other), "--out", str(tmp_path / "cmp"), "--json"]) == 0
+    )
+    rows = last_json(capsys)["rows"]
+    assert [row["run"] for row in rows] == [str(run), str(other)]
+    assert (tmp_path / "cmp" / "table_2.csv").is_file()
+    assert (tmp_path / "cmp" / "claims.csv").is_file()
+
+
+def test_that_audit_tells_a_leaking_split_from_a_clean_one(cohort, capsys):
+    assert main.main(["audit", str(cohort), "--size", "32", "--json"]) == 0
+    assert last_json(capsys)["leaks"] is False
+    assert main.main(["audit", str(cohort), "--size", "32", "--split", "slice", "--json"]) == 0
+    result = last_json(capsys)
+    assert result["leaks"] is True
+    assert result["shared_subjects"] > 0
+
+
+def test_that_slices_are_written_into_class_folders_and_scan_again(cohort, tmp_path, capsys):
+    out = tmp_path / "pictures_out"
+    assert main.main(["slices", str(cohort), "--out", str(out), "--size", "48", "--json"]) == 0
+    assert last_json(capsys)["slices"] == 48
+    assert len(list(out.glob("AD/*.png"))) == 24
+    assert main.main(["scan", str(out), "--out", str(tmp_path / "E.mrifcl"), "--json"]) == 0
+    assert last_json(capsys)["subjects"] == 12
+
+
+def test_that_the_report_is_one_page_that_needs_no_other_file(run, tmp_path):
+    page = tmp_path / "report.html"
+    assert main.main(["report", str(run), "--out", str(page)]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert "not a medical device" in text
+    assert text.count("data:image/png;base64,") >= 8
+    assert "src='http" not in text
+    assert str(tmp_path) not in text
+
+
+def test_that_paper_says_which_rows_lack_weights(cohort, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    assert main.main(["paper", str(cohort), "--rows", "1,5", "--out", str(tmp_path / "r")]) == 1
+    assert "ImageNet weights of ResNet-101" in capsys.readouterr().err
+
+
+def test_that_resume_of_a_finished_run_says_so(run, capsys):
+    assert main.main(["resume", str(run)]) == 1
+    assert "finished" in capsys.readouterr().err
+
+
+def test_that_help_and_version_are_there(capsys):
+    assert main.main(["--version"]) == 0
+    assert main.main(["--help"]) == 0
+    out = capsys.readouterr().out
+    for command in (
+        "demo",
+        "scan",
+        "slices",
+        "audit",
+        "train",
+        "resume",
+        "analyse",
+        "compare",
+        "paper",
+        "fit",
+        "report",
+    ):
+        assert command in out
+
+
+def test_that_without_a_display_the_window_says_what_to_do_instead(monkeypatch, capsys):
+    if sys.platform != "linux":
+        pytest.skip("only Linux can lack a display")
+    for name in ("QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    assert main.main([]) == 1
+    assert "mri-fcl demo" in capsys.readouterr().err
+
+
+def test_that_main_py_is_the_console_script(tmp_path):
+    script = Path(main.__file__)
+    done = subprocess.run(
+        [sys.executable, str(script), "--version"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "MRI-FCL" in done.stdout
