@@ -76,7 +76,7 @@ def prepare_cohort(out: Path) -> Operation[tasks.ScannedCohort]:
     folder = yield from phantom.simulate_cohort(
         out / COHORT_NAME, subjects_per_class=SUBJECTS_PER_CLASS
     )
-    return (yield from tasks.scan(folder, out=out / "demo.mrifcl", simulated=True))
+    return (yield from tasks.scan(folder, out=out / "demo.mrifcl"))
 
 
 def run_demo(out: Path) -> Operation[DemoResult]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -428,20 +426,6 @@ def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
     shifted = np.exp(shifted - shifted.max(axis=1, keepdims=True))
     total: NDArray[np.float64] = shifted.sum(axis=1, keepdims=True)
     return np.asarray(shifted / total)
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def safe_stem(text: str) -> str:
-    """Return ``text`` as a part of a file name: letters, digits, ``_`` and ``-``."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_") or "unnamed"
 
 
 def _read_history(path: Path) -> list[list[float]]:

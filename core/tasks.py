@@ -38,7 +38,6 @@ def scan(
     classes: Sequence[str] = (),
     labels: Path | None = None,
     subject_pattern: str = "",
-    simulated: bool = False,
 ) -> Operation[ScannedCohort]:
     """Scan a folder into a cohort and store it at ``out``.
 
@@ -47,12 +46,13 @@ def scan(
     CohortError
         See :func:`core.data.scan_folder.scan_folder`.
     """
+    from core.data.phantom import is_simulated
     from core.data.scan_folder import scan_folder
 
     cohort = yield from scan_folder(
         folder, classes=classes, labels=labels, subject_pattern=subject_pattern
     )
-    cohort = replace(cohort, simulated=simulated)
+    cohort = replace(cohort, simulated=is_simulated(folder))
     yield Progress("Storing the cohort")
     try:
         cohort_file.save_cohort(cohort, out)

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFormLayout,
+    QFrame,
     QHBoxLayout,
     QLabel,
+    QScrollArea,
     QSlider,
     QSplitter,
     QVBoxLayout,
     QWidget,
 )
 
+from core.errors import MriFclError
 from core.figure import Figure, Table
 from core.progress import Operation, Progress
 from core.run_folder import Run
-from mrifcl_gui.analysis_views import Choice, Options, Tab, View
+from mrifcl_gui.analysis_views import Choice, Options, Tab, Values, View
 from mrifcl_gui.export import ExportButton
 from mrifcl_gui.figure_view import FigureView
 from mrifcl_gui.job import Job
+from mrifcl_gui.messages import text_of
 from mrifcl_gui.table_view import TableView
 
 _SIDE_WIDTH = 240
@@ -47,6 +51,7 @@ class FigureTab(QWidget):
         self._is_active = False
         self._is_stale = True
         self._controls: dict[str, QWidget] = {}
+        self._values: dict[str, Values] = {}
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.timeout.connect(self._compute)
@@ -77,6 +82,7 @@ class FigureTab(QWidget):
     def show_run(self, run: Run | None) -> None:
         """Draw another run."""
         self._run = run
+        self._fill_options()
         self._fit_epochs()
         self._wish()
 
@@ -89,10 +95,11 @@ class FigureTab(QWidget):
     def options(self) -> dict[str, Any]:
         """Return the chosen options of the view."""
         chosen: dict[str, Any] = {"epoch": None}
-        for name, control in self._controls.items():
-            chosen[name] = (
-                control.currentData() if isinstance(control, QComboBox) else control.isChecked()
-            )  # type: ignore[attr-defined]
+        for choice in self.view.choices:
+            # An option that this run leaves no choice in keeps its default.
+            chosen[choice.name] = (
+                self._chosen(choice.name) if choice.name in self._controls else None
+            )
         if self.view.has_epochs and self._run is not None and self.epoch.maximum() > 0:
             chosen["epoch"] = int(self._run.fc_history.epoch[self.epoch.value()])
         return chosen
@@ -110,7 +117,6 @@ class FigureTab(QWidget):
 
     def _build_side(self) -> QWidget:
         side = QWidget(self)
-        side.setFixedWidth(_SIDE_WIDTH)
         layout = QVBoxLayout(side)
         layout.setContentsMargins(0, 0, 8, 0)
         layout.setSpacing(8)
@@ -127,7 +133,17 @@ class FigureTab(QWidget):
         layout.addWidget(heading)
         layout.addWidget(self._help)
         layout.addStretch(1)
-        return side
+        scroll = QScrollArea(self)
+        scroll.setFixedWidth(_SIDE_WIDTH)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(side)
+        # The tab's own colour, not the window's.
+        scroll.viewport().setAutoFillBackground(False)
+        side.setAutoFillBackground(False)
+        return scroll
 
     def _build_middle(self) -> QWidget:
         above = QWidget(self)
@@ -146,34 +162,54 @@ class FigureTab(QWidget):
         splitter.addWidget(self.table_view)
         splitter.setStretchFactor(0, 4)
         splitter.setStretchFactor(1, 1)
-        splitter.setSizes([480, 120])
+        splitter.setSizes([440, 160])
         return splitter
 
     def _on_view_chosen(self) -> None:
-        while self._options.rowCount():
-            self._options.removeRow(0)
-        self._controls = {}
-        for choice in self.view.choices:
-            self._add_control(choice)
+        self._fill_options()
         self._help.setText(self.view.help)
         self._fit_epochs()
         self._wish()
 
-    def _add_control(self, choice: Choice) -> None:
-        if not choice.values:
-            tick = QCheckBox(choice.title, self)
-            tick.setChecked(choice.ticked)
-            tick.toggled.connect(self._wish)
-            self._options.addRow(tick)
-            self._controls[choice.name] = tick
-            return
+    def _fill_options(self) -> None:
+        """Offer the options of view and run; what was chosen stays where it can."""
+        before = {name: self._chosen(name) for name in self._controls}
+        while self._options.rowCount():
+            self._options.removeRow(0)
+        self._controls, self._values = {}, {}
+        for choice in self.view.choices:
+            if callable(choice.values):
+                values = choice.values(self._run) if self._run is not None else ()
+                if len(values) > 1:
+                    self._add_box(choice, values, before.get(choice.name))
+            elif choice.values:
+                self._add_box(choice, choice.values, before.get(choice.name))
+            else:
+                self._add_tick(choice, before.get(choice.name, choice.ticked))
+
+    def _add_tick(self, choice: Choice, is_ticked: bool) -> None:
+        tick = QCheckBox(choice.title, self)
+        tick.setChecked(is_ticked)
+        tick.toggled.connect(self._wish)
+        self._options.addRow(tick)
+        self._controls[choice.name] = tick
+
+    def _add_box(self, choice: Choice, values: Values, chosen: object) -> None:
         box = QComboBox(self)
         box.setAccessibleName(choice.title)
-        for value, words in choice.values:
-            box.addItem(words, value)
+        box.addItems([words for _, words in values])
+        known = [value for value, _ in values]
+        box.setCurrentIndex(known.index(chosen) if chosen in known else 0)
         box.currentIndexChanged.connect(self._wish)
         self._options.addRow(choice.title, box)
-        self._controls[choice.name] = box
+        self._controls[choice.name], self._values[choice.name] = box, values
+
+    def _chosen(self, name: str) -> Any:  # noqa: ANN401 - the value of any option
+        control = self._controls[name]
+        if isinstance(control, QComboBox):
+            return self._values[name][control.currentIndex()][0]
+        assert isinstance(control, QCheckBox)
+        return control.isChecked()
 
     def _fit_epochs(self) -> None:
         count = (
@@ -182,10 +218,9 @@ class FigureTab(QWidget):
             else 0
         )
         self._epoch_row.setVisible(count > 1)
-        self.epoch.blockSignals(True)
-        self.epoch.setRange(0, max(0, count - 1))
-        self.epoch.setValue(max(0, count - 1))
-        self.epoch.blockSignals(False)
+        with QSignalBlocker(self.epoch):
+            self.epoch.setRange(0, max(0, count - 1))
+            self.epoch.setValue(max(0, count - 1))
         self._write_epoch()
 
     def _write_epoch(self) -> None:
@@ -227,14 +262,18 @@ class FigureTab(QWidget):
         if table is None:
             self.table_view.clear_table("")
         else:
-            self.table_view.show_table(table)
+            self.table_view.show_table(
+                table, shows_warning=table.warning not in ("", figure.warning)
+            )
         self.table_view.setVisible(table is not None)
         self.drawn.emit()
 
     def _on_failed(self, error: BaseException) -> None:
-        self.figure_view.clear_figure(str(error))
+        self.figure_view.clear_figure(text_of(error))
         self.table_view.clear_table("")
-        self.problem.emit(error)
+        # What the run's own arrays do not allow is said in place of the figure; that is enough.
+        if not isinstance(error, MriFclError):
+            self.problem.emit(error)
 
     def _on_finished(self) -> None:
         if self._job is not None:
@@ -244,8 +283,6 @@ class FigureTab(QWidget):
             self._later.start(0)
 
     def _on_export_failed(self, text: str) -> None:
-        from core.errors import MriFclError
-
         self.problem.emit(MriFclError(text))
 
     def _shown_figure(self) -> Figure | None:

@@ -33,11 +33,6 @@ def describe_device(device: torch.device) -> str:
     return f"CPU, {torch.get_num_threads()} threads"
 
 
-def torch_build() -> str:
-    """Return what kind of torch this is: "CPU build" or its CUDA version."""
-    return f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU build of torch"
-
-
 def _why_no_gpu() -> str:
     if torch.version.cuda is None:
         return "this is a CPU build of torch."

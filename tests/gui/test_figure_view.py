@@ -3,12 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QColor, QGuiApplication, QPalette
+from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QLabel
 
 from core.figure import (
-    BLUE,
-    GREY,
     Axis,
     Band,
     Bars,
@@ -18,11 +16,10 @@ from core.figure import (
     Image,
     Panel,
     Scatter,
-    Table,
 )
-from mrifcl_gui import figure_view
+from core.figure_geometry import panel_limits
+from mrifcl_gui import figure_items
 from mrifcl_gui.figure_view import FigureView
-from mrifcl_gui.table_view import TableView, cell_text
 
 
 def scatter_figure(n=50, *, seed=0, scale=1.0, text="y = x", **options):
@@ -72,6 +69,16 @@ def settled(view, qtbot):
     qtbot.waitUntil(lambda: not view._settle.isActive())
     view.grab()
     return view._panels[0]
+
+
+def steady_size(view, qtbot):
+    """Return the size of the first panel's inside once the layout has come to rest."""
+    box = settled(view, qtbot).plot.vb.rect()
+    for _ in range(10):
+        before, box = box, settled(view, qtbot).plot.vb.rect()
+        if box == before:
+            return box
+    raise AssertionError(f"The panel is still changing its size: {before}, {box}")
 
 
 def scene_place(items, x, y):
@@ -130,7 +137,7 @@ def test_that_the_shown_data_are_those_of_the_figure(view):
 def test_that_missing_values_are_left_out_and_break_a_line(view):
     values = np.array([1, np.nan, 3, 4, np.inf, 6])
     view.show_figure(one_panel(Curve("c", np.arange(6), values), Scatter("s", values, values)))
-    x, _y, connect = figure_view._unbroken(np.arange(6), values)
+    x, _y, connect = figure_items._unbroken(np.arange(6), values)
     assert x.tolist() == [0, 2, 3, 5]
     assert connect.tolist() == [0, 1, 0, 0]
     assert len(view._panels[0]._layers[1]._items[0].getData()[0]) == 4
@@ -234,6 +241,64 @@ def test_that_a_heat_map_prints_its_numbers(view, qtbot):
     assert texts == ["1.00", "−0.50", "–", "0.00"]
 
 
+def test_that_a_heat_map_has_a_bar_with_its_range_and_colours(view, qtbot):
+    view.show_figure(HEAT)
+    bar = settled(view, qtbot)._layers[0].colour_bar
+    assert bar.axis.range == [-1, 1]
+    assert bar.axis.label.toPlainText().strip() == "r"
+    image = view._graphics.grab().toImage()
+    area = bar._strip.mapRectToScene(bar._strip.rect())
+    column = int(area.right()) - 6
+    top, middle, bottom = (
+        image.pixelColor(column, int(y))
+        for y in (area.top() + 3, area.center().y(), area.bottom() - 3)
+    )
+    assert top.red() > top.blue()
+    assert bottom.blue() > bottom.red()
+    assert min(middle.red(), middle.green(), middle.blue()) > 235
+
+
+def test_that_the_bar_of_a_heat_map_follows_new_values(view, qtbot):
+    names = ("AD", "NC")
+    for values, limits in (
+        (np.array([[0, 2], [3, 4]]), [0, 4]),
+        (np.full((2, 2), 7.0), [6.5, 7.5]),
+    ):
+        view.show_figure(one_panel(HeatMap("n", values, names, names)))
+        bar = settled(view, qtbot)._layers[0].colour_bar
+        assert bar.axis.range == limits
+
+
+@pytest.mark.parametrize("size", [(1000, 420), (420, 800), (640, 560)])
+def test_that_a_panel_of_equal_aspect_is_square_and_filled_by_its_data(view, qtbot, size):
+    view.resize(*size)
+    view.show_figure(scatter_figure())
+    box = steady_size(view, qtbot)
+    assert box.width() == pytest.approx(box.height(), abs=2)
+    for seen, limits in zip(
+        view._panels[0].plot.vb.viewRange(), panel_limits(view.figure().panels[0]), strict=True
+    ):
+        assert seen == pytest.approx(limits, abs=0.02 * (limits[1] - limits[0]))
+
+
+def test_that_a_panel_of_equal_aspect_follows_the_size_of_the_view(view, qtbot):
+    view.show_figure(scatter_figure())
+    before = steady_size(view, qtbot)
+    for width, height in ((1000, 400), (900, 800), (640, 520)):
+        view.resize(width, height)
+        box = steady_size(view, qtbot)
+        assert box.width() == pytest.approx(box.height(), abs=2)
+    assert box.width() == pytest.approx(before.width(), abs=2)
+
+
+def test_that_the_cells_of_a_map_of_equal_aspect_are_square(view, qtbot):
+    layer = HeatMap("m", np.arange(6.0).reshape(2, 3), ("a", "b"), ("p", "q", "r"))
+    view.resize(1000, 420)
+    view.show_figure(one_panel(layer, equal_aspect=True))
+    box = steady_size(view, qtbot)
+    assert box.width() / 3 == pytest.approx(box.height() / 2, abs=2)
+
+
 def test_that_a_zoom_stays_with_new_data_and_a_double_click_ends_it(view, qtbot):
     view.show_figure(scatter_figure())
     items = settled(view, qtbot)
@@ -266,18 +331,6 @@ def test_that_the_colours_follow_the_palette(view, qtbot):
         assert image.pixelColor(1, 1).name() == ground
         pen = view._panels[0].plot.getAxis("left").textPen().color()
         assert (pen.lightness() > 128) == (ground == "#1e1e1e")
-
-
-@pytest.mark.parametrize("colour", ["#222222", "#0000FF", BLUE, GREY, "#E69F00"])
-def test_that_marks_stand_off_a_dark_ground(colour):
-    colours = figure_view.Colours(palette_of("#1e1e1e", "#eeeeee"))
-    seen = figure_view._mixed(colours.ground, colours.mark(colour), 1.0)
-    assert figure_view._contrast(seen, colours.ground) >= 3
-
-
-def test_that_light_grounds_keep_the_colours_of_the_classes():
-    colours = figure_view.Colours(palette_of("#ffffff", "#000000"))
-    assert colours.mark("#D55E00").name().upper() == "#D55E00"
 
 
 def test_that_text_and_legend_are_inside_their_panel_and_apart(view, qtbot):
@@ -347,101 +400,3 @@ def test_that_4096_points_are_redrawn_in_time_for_a_slider(view, qtbot):
         view._graphics.repaint()
     # 20 ms on one core; the bound only catches a rebuild at each step.
     assert (time.perf_counter() - start) / 6 < 0.4
-
-
-# -- tables --------------------------------------------------------------------------------
-
-TABLE = Table(
-    "runs",
-    "Runs",
-    ("run", "accuracy", "epochs", "note"),
-    (("b", 0.98765432, 20, None), ("a", None, 3, "x"), ("c", 0.5, 100, "")),
-    caption="Fractions.",
-)
-
-
-@pytest.fixture
-def table_view(qtbot):
-    widget = TableView()
-    qtbot.addWidget(widget)
-    widget.resize(500, 300)
-    widget.show()
-    widget.show_table(TABLE)
-    return widget
-
-
-def column(view, number):
-    model = view.view.model()
-    return [model.index(row, number).data() for row in range(model.rowCount())]
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (None, "–"),
-        ("", "–"),
-        (float("nan"), "–"),
-        (0.98765432, "0.9877"),
-        (1.0, "1.0"),
-        (np.float32(0.25), "0.25"),
-        (float("-inf"), "−∞"),
-        (12, "12"),
-        (True, "yes"),
-        ("AD", "AD"),
-    ],
-)
-def test_that_a_cell_shows_four_significant_digits(value, text):
-    assert cell_text(value) == text
-
-
-def test_that_the_tooltip_has_the_full_value_and_numbers_stand_right(table_view):
-    index = table_view.view.model().index(0, 1)
-    assert index.data(Qt.ItemDataRole.ToolTipRole) == "0.98765432"
-    assert index.data(Qt.ItemDataRole.TextAlignmentRole) & Qt.AlignmentFlag.AlignRight
-    name = table_view.view.model().index(0, 0)
-    assert name.data(Qt.ItemDataRole.TextAlignmentRole) & Qt.AlignmentFlag.AlignLeft
-
-
-def test_that_numbers_are_sorted_as_numbers_with_empty_cells_last(table_view):
-    table_view.view.sortByColumn(2, Qt.SortOrder.AscendingOrder)
-    assert column(table_view, 2) == ["3", "20", "100"]
-    table_view.view.sortByColumn(1, Qt.SortOrder.AscendingOrder)
-    assert column(table_view, 1) == ["0.5", "0.9877", "–"]
-    table_view.view.sortByColumn(1, Qt.SortOrder.DescendingOrder)
-    assert column(table_view, 1) == ["0.9877", "0.5", "–"]
-
-
-def test_that_the_selection_is_copied_as_shown_with_full_values(table_view):
-    table_view.view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
-    table_view.view.selectAll()
-    table_view.copy_selection()
-    assert QGuiApplication.clipboard().text() == (
-        "run\taccuracy\tepochs\tnote\na\t\t3\tx\nb\t0.98765432\t20\t\nc\t0.5\t100\t"
-    )
-
-
-def test_that_ctrl_c_copies_the_selected_row(table_view, qtbot):
-    table_view.view.selectRow(0)
-    table_view.view.setFocus()
-    qtbot.keyClick(table_view.view, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
-    table_view.copy_selection()
-    assert QGuiApplication.clipboard().text().endswith("b\t0.98765432\t20\t")
-
-
-def test_that_a_chosen_row_is_the_one_of_the_table_after_sorting(table_view, qtbot):
-    table_view.view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
-    with qtbot.waitSignal(table_view.row_chosen) as caught:
-        table_view.view.activated.emit(table_view.view.model().index(0, 0))
-    assert caught.args == [1]
-
-
-def test_that_an_emptied_table_says_why(table_view):
-    table_view.clear_table("No runs yet.")
-    assert table_view.view.model().rowCount() == 0
-    assert table_view.table() is None
-    assert "No runs yet." in [label.text() for label in table_view.findChildren(QLabel)]
-
-
-def test_that_the_menu_of_a_table_exports_csv_only(table_view):
-    words = [action.text() for action in table_view.build_menu().actions() if action.text()]
-    assert words == ["Copy selection", "Copy table", "Export CSV…"]

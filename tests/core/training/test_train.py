@@ -304,3 +304,15 @@ def test_that_shuffled_labels_are_those_of_the_split_file(cohort, small, tmp_pat
     assert sorted(labels.values()) == ["AD"] * 6 + ["NC"] * 6
     assert any(not subject.startswith(label) for subject, label in labels.items())
     assert "shuffled" in Run(path).warning
+
+
+def test_that_leaky_relu_is_in_the_custom_cnn_and_gives_another_run(cohort, small, tmp_path):
+    leaky = change(small, {"activation": "leaky-relu"})
+    built = build_network(leaky.training, 2, transform_input=False)
+    slopes = {m.negative_slope for m in built.modules() if isinstance(m, torch.nn.LeakyReLU)}
+    assert slopes == {0.01}
+    assert not any(isinstance(m, torch.nn.ReLU) for m in built.modules())
+    first = Run(train(cohort, small, tmp_path / "runs"))
+    second = Run(train(cohort, leaky, tmp_path / "runs"))
+    np.testing.assert_array_equal(first.fc_history.weight[0], second.fc_history.weight[0])
+    assert not np.array_equal(first.fc_history.weight[1], second.fc_history.weight[1])

@@ -1,0 +1,67 @@
+"""The axis of a panel on screen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QFontMetricsF, QPainter
+
+_NAME_ANGLE = 35  # degrees
+
+
+class NumberAxis(pg.AxisItem):
+    """An axis that prints plain numbers, and turns names that do not fit beside each other."""
+
+    def __init__(self, orientation: str) -> None:
+        super().__init__(orientation)
+        # While the label is hidden, or the factor of the prefix would stay.
+        self.enableAutoSIPrefix(False)
+        self._is_turned = False
+
+    def fit_names(self, names: tuple[str, ...]) -> float:
+        """Turn ``names`` where they are wider than their places.
+
+        Returns what the first of them then needs to the left of the axis (pixels).
+        """
+        metrics = QFontMetricsF(self.font())
+        widest = max((metrics.horizontalAdvance(name) for name in names), default=0.0)
+        self._is_turned = bool(names) and widest + 6 > self.width() / len(names)
+        sine = np.sin(np.radians(_NAME_ANGLE))
+        turned_height = widest * sine + 2 * metrics.height() + 12
+        self.setHeight(turned_height if self._is_turned else None)
+        self.picture = None
+        self.update()
+        if not self._is_turned:
+            return 0.0
+        cosine = float(np.cos(np.radians(_NAME_ANGLE)))
+        return metrics.horizontalAdvance(names[0]) * cosine - self.width() / len(names) / 2
+
+    def boundingRect(self) -> QRectF:  # noqa: D102
+        # WORKAROUND: with a grid pyqtgraph 0.14.0 leaves no room at the ends
+        # (AxisItem.boundingRect) and drops the first and the last number.
+        room = 120.0 if getattr(self, "_is_turned", False) else 20.0
+        if self.orientation == "bottom":
+            return super().boundingRect().adjusted(-room, 0, room, 0)
+        return super().boundingRect().adjusted(0, -room, 0, room)
+
+    def drawPicture(  # noqa: D102
+        self,
+        p: QPainter,
+        axisSpec: Any,  # noqa: ANN401 - pyqtgraph's names
+        tickSpecs: Any,  # noqa: ANN401
+        textSpecs: Any,  # noqa: ANN401
+    ) -> None:
+        super().drawPicture(p, axisSpec, tickSpecs, [] if self._is_turned else textSpecs)
+        if not self._is_turned:
+            return
+        p.setRenderHint(QPainter.RenderHint.Antialiasing)
+        p.setClipping(False)
+        for place, _flags, text in textSpecs:
+            p.save()
+            p.translate(place.center().x() + 4, place.top() + 2)
+            p.rotate(-_NAME_ANGLE)
+            p.drawText(QRectF(-600, 0, 600, 20), Qt.AlignmentFlag.AlignRight, text)
+            p.restore()

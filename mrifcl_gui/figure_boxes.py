@@ -1,0 +1,189 @@
+"""The legend and the text box over a panel on screen, and the legend that panels share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyqtgraph as pg
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QFont, QFontMetricsF, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QGraphicsTextItem, QSizePolicy, QWidget
+
+from core.figure import Band, Bars, Curve, Layer, Scatter
+from mrifcl_gui.figure_colours import SYMBOLS, Colours, fill_of, pen_of
+
+_SAMPLE_WIDTH, _ENTRY_HEIGHT, _ENTRY_GAP = 22, 18, 18  # pixels, in legends
+
+
+class Box(pg.GraphicsObject):
+    """A box over a panel, on a light ground; the left button drags it."""
+
+    def __init__(self, parent: pg.ViewBox) -> None:
+        super().__init__(parent)
+        self.was_moved = False
+        self._colours: Colours | None = None
+        self.setZValue(1000)
+        self.setCursor(Qt.CursorShape.SizeAllCursor)
+
+    def recolour(self, colours: Colours) -> None:
+        """Take the colours of the palette."""
+        self._colours = colours
+        self.update()
+
+    def size(self) -> tuple[float, float]:
+        """Return width and height in pixels."""
+        return self.boundingRect().width(), self.boundingRect().height()
+
+    def paint(self, painter: QPainter, *_: object) -> None:  # noqa: D102
+        if self._colours is not None:
+            painter.setPen(self._colours.box_edge)
+            painter.setBrush(self._colours.box)
+            painter.drawRect(self.boundingRect())
+
+    def mouseDragEvent(self, ev: Any) -> None:  # noqa: ANN401, D102
+        if ev.button() != Qt.MouseButton.LeftButton:
+            ev.ignore()
+            return
+        ev.accept()
+        self.was_moved = True
+        self.setPos(self.pos() + self.mapToParent(ev.pos()) - self.mapToParent(ev.lastPos()))
+
+
+class TextBox(Box):
+    """A panel's text."""
+
+    def __init__(self, parent: pg.ViewBox) -> None:
+        super().__init__(parent)
+        self._text = QGraphicsTextItem(self)
+        font = QFont(self._text.font())
+        font.setPointSizeF(8.5)
+        self._text.setFont(font)
+        self._text.document().setDocumentMargin(5)
+
+    def set_text(self, text: str) -> None:
+        """Show ``text`` as it is."""
+        if text != self._text.toPlainText():
+            self.prepareGeometryChange()
+            self._text.setPlainText(text)
+
+    def fit(self, width: float) -> None:
+        """Wrap the lines that are longer than ``width`` pixels."""
+        self.prepareGeometryChange()
+        self._text.setTextWidth(-1)
+        if self._text.boundingRect().width() > width:
+            self._text.setTextWidth(max(width, 80.0))
+            self._text.setTextWidth(self._text.document().idealWidth())
+
+    def recolour(self, colours: Colours) -> None:
+        """Take the colours of the palette."""
+        super().recolour(colours)
+        self._text.setDefaultTextColor(colours.ink)
+
+    def boundingRect(self) -> QRectF:  # noqa: D102
+        return self._text.boundingRect()
+
+
+class Legend(Box):
+    """A panel's legend: one entry a line."""
+
+    def __init__(self, parent: pg.ViewBox, layers: list[Layer], font: QFont) -> None:
+        super().__init__(parent)
+        self._layers = layers
+        self._font = font
+        self._width = 16 + max(_entry_width(layer, font) for layer in layers)
+
+    def show_layers(self, layers: list[Layer]) -> None:
+        """Show the colours of ``layers``, whose names are those of before."""
+        self._layers = layers
+        self.update()
+
+    def boundingRect(self) -> QRectF:  # noqa: D102
+        return QRectF(0, 0, self._width, 8 + _ENTRY_HEIGHT * len(self._layers))
+
+    def paint(self, painter: QPainter, *options: object) -> None:  # noqa: D102
+        super().paint(painter, *options)
+        painter.setFont(self._font)
+        for number, layer in enumerate(self._layers):
+            if self._colours is not None:
+                place = QPointF(8, 4 + number * _ENTRY_HEIGHT)
+                _paint_entry(painter, place, layer, self._colours)
+
+
+class LegendRow(QWidget):
+    """The legend that all panels share, below them."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._layers: list[Layer] = []
+        self._colours: Colours | None = None
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setVisible(False)
+
+    def show_layers(self, layers: list[Layer], colours: Colours) -> None:
+        """Show these layers; none hides it."""
+        self._layers, self._colours = layers, colours
+        self.setVisible(bool(layers))
+        self._fit_height()
+        self.update()
+
+    def _lines(self) -> list[list[Layer]]:
+        lines: list[list[Layer]] = [[]]
+        room = float(self.width())
+        for layer in self._layers:
+            needed = _entry_width(layer, self.font()) + _ENTRY_GAP
+            if lines[-1] and needed > room:
+                lines.append([])
+                room = float(self.width())
+            lines[-1].append(layer)
+            room -= needed
+        return lines
+
+    def _fit_height(self) -> None:
+        self.setFixedHeight(_ENTRY_HEIGHT * len(self._lines()) + 4)
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: D102
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for number, line in enumerate(self._lines()):
+            widths = [_entry_width(layer, self.font()) + _ENTRY_GAP for layer in line]
+            x = (self.width() - sum(widths) + _ENTRY_GAP) / 2
+            for layer, width in zip(line, widths, strict=True):
+                if self._colours is not None:
+                    place = QPointF(x, 2 + number * _ENTRY_HEIGHT)
+                    _paint_entry(painter, place, layer, self._colours)
+                x += width
+        painter.end()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: D102
+        super().resizeEvent(event)
+        self._fit_height()
+
+
+def _entry_width(layer: Layer, font: QFont) -> float:
+    return _SAMPLE_WIDTH + 6.0 + QFontMetricsF(font).horizontalAdvance(layer.name)
+
+
+def _paint_entry(painter: QPainter, place: QPointF, layer: Layer, colours: Colours) -> None:
+    """Paint a layer's sample and name, the upper left corner at ``place``."""
+    middle = place + QPointF(_SAMPLE_WIDTH / 2, _ENTRY_HEIGHT / 2)
+    if isinstance(layer, Curve):
+        painter.setPen(pen_of(layer, colours))
+        half = QPointF(_SAMPLE_WIDTH / 2, 0)
+        painter.drawLine(middle - half, middle + half)
+    elif isinstance(layer, Scatter):
+        painter.save()
+        painter.translate(middle)
+        painter.scale(max(layer.size, 5.0), max(layer.size, 5.0))
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(colours.mark(layer.colour, layer.opacity))
+        painter.drawPath(pg.graphicsItems.ScatterPlotItem.Symbols[SYMBOLS[layer.symbol]])
+        painter.restore()
+    elif isinstance(layer, Band | Bars):
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(fill_of(layer, colours))
+        painter.drawRect(QRectF(middle.x() - _SAMPLE_WIDTH / 2, middle.y() - 5, _SAMPLE_WIDTH, 10))
+    painter.setPen(colours.ink)
+    left = place.x() + _SAMPLE_WIDTH + 6
+    painter.drawText(
+        QRectF(left, place.y(), 4000, _ENTRY_HEIGHT), Qt.AlignmentFlag.AlignVCenter, layer.name
+    )

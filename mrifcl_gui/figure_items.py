@@ -1,0 +1,184 @@
+"""The items that show the layers of a panel on screen, one class for each kind of layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from PySide6.QtCore import QPointF, QRectF
+from PySide6.QtGui import QColor, QFont, QPainterPath, QPolygonF
+from PySide6.QtWidgets import QGraphicsPathItem
+
+from core.figure import Band, Bars, Curve, HeatMap, Image, Scatter
+from core.figure_heat_map import heat_map_colours, heat_map_texts, ink_on
+from mrifcl_gui.figure_colour_bar import ColourBar
+from mrifcl_gui.figure_colours import SYMBOLS, Colours, fill_of, pen_of
+
+Floats = NDArray[np.float64]
+
+_CELLS_WITH_NUMBERS = 400
+
+
+class LayerItems:
+    """The items of one layer."""
+
+    def __init__(self, plot: pg.PlotItem) -> None:
+        self._plot = plot
+        self._items = self._build()
+        for item in self._items:
+            plot.addItem(item, ignoreBounds=True)
+
+    def _build(self) -> list[Any]:
+        raise NotImplementedError
+
+    def update(self, layer: Any, colours: Colours) -> None:  # noqa: ANN401 - its own kind of layer
+        """Show the data of ``layer``."""
+        raise NotImplementedError
+
+    def set_order(self, order: int) -> None:
+        """Draw above the layers of a lower order."""
+        for item in self._items:
+            item.setZValue(order)
+
+    def settle(self) -> None:
+        """Fit what depends on the size in pixels."""
+
+
+class _ScatterItems(LayerItems):
+    def _build(self) -> list[Any]:
+        return [pg.ScatterPlotItem(pxMode=True, pen=None)]
+
+    def update(self, layer: Scatter, colours: Colours) -> None:
+        x, y = _finite(layer.x, layer.y)
+        brush = colours.mark(layer.colour, layer.opacity)
+        self._items[0].setData(
+            x=x, y=y, size=layer.size, symbol=SYMBOLS[layer.symbol], brush=brush, pen=None
+        )
+
+
+class _CurveItems(LayerItems):
+    def _build(self) -> list[Any]:
+        return [pg.PlotDataItem(antialias=True)]
+
+    def update(self, layer: Curve, colours: Colours) -> None:
+        x, y, connect = _unbroken(layer.x, layer.y)
+        self._items[0].setData(x=x, y=y, connect=connect, pen=pen_of(layer, colours))
+
+
+class _BandItems(LayerItems):
+    def _build(self) -> list[Any]:
+        return [QGraphicsPathItem()]
+
+    def update(self, layer: Band, colours: Colours) -> None:
+        x, low, high = _finite(layer.x, layer.low, layer.high)
+        outline = np.concatenate([np.stack([x, low], 1), np.stack([x, high], 1)[::-1]])
+        path = QPainterPath()
+        path.addPolygon(QPolygonF([QPointF(*point) for point in outline.tolist()]))
+        self._items[0].setPath(path)
+        self._items[0].setBrush(fill_of(layer, colours))
+        self._items[0].setPen(QColor(0, 0, 0, 0))
+
+
+class _BarItems(LayerItems):
+    def _build(self) -> list[Any]:
+        return [pg.BarGraphItem(x=[0.0], height=[0.0], width=1.0)]
+
+    def update(self, layer: Bars, colours: Colours) -> None:
+        x, y = _finite(layer.x, layer.y)
+        self._items[0].setVisible(bool(x.size))
+        if x.size:
+            brush = fill_of(layer, colours)
+            self._items[0].setOpts(x=x, height=y, width=layer.width, brush=brush, pen=None)
+
+
+class _HeatMapItems(LayerItems):
+    def _build(self) -> list[Any]:
+        self._numbers: list[pg.TextItem] = []
+        self._shape = (1, 1)
+        self.colour_bar = ColourBar(self._plot)
+        return [pg.ImageItem(axisOrder="row-major")]
+
+    def update(self, layer: HeatMap, colours: Colours) -> None:
+        self.colour_bar.update(layer, colours)
+        cells = heat_map_colours(layer)
+        self._shape = cells.shape[:2]
+        self._items[0].setImage(cells, autoLevels=False, levels=(0, 255))
+        self._items[0].setRect(QRectF(-0.5, -0.5, cells.shape[1], cells.shape[0]))
+        texts = [text for row in heat_map_texts(layer) for text in row]
+        self._fit_numbers(len(texts) if len(texts) <= _CELLS_WITH_NUMBERS else 0)
+        inks = [ink_on(cell) for cell in cells.reshape(-1, 3)]
+        for place, (number, text, ink) in enumerate(zip(self._numbers, texts, inks, strict=False)):
+            number.setColor(ink)
+            number.setPlainText(text)
+            number.setPos(place % self._shape[1], place // self._shape[1])
+
+    def set_order(self, order: int) -> None:
+        super().set_order(order)
+        for number in self._numbers:
+            number.setZValue(order + 0.5)
+
+    def settle(self) -> None:
+        """Print the numbers as large as the cells allow, none where they would not be read."""
+        if not self._numbers:
+            return
+        step_x, step_y = self._plot.vb.viewPixelSize()
+        widest = max(len(number.toPlainText()) for number in self._numbers)
+        room = min(0.5 / step_y, 0.9 / step_x / (0.65 * max(widest, 1))) if step_x else 0.0
+        font = QFont(self._plot.font())
+        font.setPixelSize(int(np.clip(room, 1, 18)))
+        for number in self._numbers:
+            number.setVisible(room >= 6)
+            number.setFont(font)
+
+    def _fit_numbers(self, count: int) -> None:
+        while len(self._numbers) > count:
+            self._plot.removeItem(self._numbers.pop())
+        while len(self._numbers) < count:
+            self._numbers.append(pg.TextItem(anchor=(0.5, 0.5)))
+            self._plot.addItem(self._numbers[-1], ignoreBounds=True)
+
+
+class _ImageItems(LayerItems):
+    def _build(self) -> list[Any]:
+        return [pg.ImageItem(axisOrder="row-major")]
+
+    def update(self, layer: Image, colours: Colours) -> None:
+        pixels = np.atleast_2d(np.asarray(layer.pixels, dtype=np.float32))
+        finite = pixels[np.isfinite(pixels)]
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+        clean = np.nan_to_num(pixels, nan=low, posinf=high, neginf=low)
+        self._items[0].setImage(
+            clean, autoLevels=False, levels=(low, high if high > low else low + 1)
+        )
+        self._items[0].setRect(QRectF(-0.5, -0.5, pixels.shape[1], pixels.shape[0]))
+
+
+ITEMS: dict[type, type[LayerItems]] = {
+    Scatter: _ScatterItems,
+    Curve: _CurveItems,
+    Band: _BandItems,
+    Bars: _BarItems,
+    HeatMap: _HeatMapItems,
+    Image: _ImageItems,
+}
+
+
+def _finite(*arrays: Any) -> tuple[Floats, ...]:  # noqa: ANN401 - any arrays
+    """Return the arrays without the places where any is NaN or infinite."""
+    clean = [np.asarray(array, dtype=np.float64).ravel() for array in arrays]
+    keep = np.logical_and.reduce([np.isfinite(array) for array in clean])
+    return tuple(array[keep] for array in clean)
+
+
+def _unbroken(x: Any, y: Any) -> tuple[Floats, Floats, NDArray[np.int32]]:  # noqa: ANN401
+    """Return the finite points of a line and whether each is joined to the next.
+
+    pyqtgraph's own ``connect="finite"`` fails for some arrays of NaN (pyqtgraph #2486).
+    """
+    x, y = np.asarray(x, dtype=np.float64).ravel(), np.asarray(y, dtype=np.float64).ravel()
+    keep = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+    joined = np.zeros(keep.size, dtype=np.int32)
+    joined[:-1] = np.diff(keep) == 1
+    return x[keep], y[keep], joined

@@ -1,0 +1,245 @@
+"""One panel of a figure on screen: its layers, boxes, cross-hair and range."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from PySide6.QtCore import QPointF, Qt
+
+from core.figure import HeatMap, Image, Panel, Scatter
+from core.figure_geometry import (
+    choose_places,
+    is_row_zero_on_top,
+    legend_layers,
+    panel_limits,
+    tick_names,
+)
+from mrifcl_gui.figure_boxes import Box, Legend, TextBox
+from mrifcl_gui.figure_colours import Colours
+from mrifcl_gui.figure_items import ITEMS
+
+Floats = NDArray[np.float64]
+
+_REACH = 6.0  # pixels around a marker that still count as on it
+
+
+class PanelItems:
+    """The items of one panel: made once, then given new data."""
+
+    def __init__(
+        self, plot: pg.PlotItem, panel: Panel, colours: Colours, *, has_legend: bool
+    ) -> None:
+        self.plot = plot
+        self._panel = panel
+        self._limits: Any = None
+        self._points: list[tuple[Scatter, Floats, Floats]] = []
+        self._zoomed = False
+        plot.setMenuEnabled(False)
+        plot.hideButtons()
+        plot.vb.sigRangeChangedManually.connect(self._on_range_changed_by_hand)
+        plot.vb.invertY(is_row_zero_on_top(panel))
+        plot.vb.setAspectLocked(panel.equal_aspect)
+        plot.vb.disableAutoRange()
+        self._layers = [ITEMS[type(layer)](plot) for layer in panel.layers]
+        entries = legend_layers(panel) if has_legend else []
+        self._legend = Legend(plot.vb, entries, plot.font()) if entries else None
+        self._box = TextBox(plot.vb) if panel.text else None
+        self._cross = [pg.InfiniteLine(angle=angle, movable=False) for angle in (90, 0)]
+        self._rings = pg.ScatterPlotItem(pxMode=True, symbol="o", brush=None)
+        for item in (*self._cross, self._rings):
+            plot.addItem(item, ignoreBounds=True)
+        self._rings.setZValue(900)
+        for line in self._cross:
+            line.setZValue(800)
+            line.setVisible(False)
+        self.update(panel, colours)
+
+    def update(self, panel: Panel, colours: Colours) -> None:
+        """Show the data of ``panel``, which has the structure of the one before."""
+        self._panel = panel
+        self._colour(panel, colours)
+        self._points = []
+        for number, (item, layer) in enumerate(zip(self._layers, panel.layers, strict=True)):
+            item.update(layer, colours)
+            item.set_order(10 + number)
+            if isinstance(layer, Scatter) and len(layer.ids):
+                x, y = np.asarray(layer.x, dtype=float), np.asarray(layer.y, dtype=float)
+                self._points.append((layer, x, y))
+        if self._legend is not None:
+            self._legend.show_layers(legend_layers(panel))
+        if self._box is not None:
+            self._box.set_text(panel.text)
+        limits = panel_limits(panel)
+        if limits != self._limits and not self._zoomed:
+            self._limits = limits
+            self.reset_range()
+        self._limits = limits
+
+    def reset_range(self) -> None:
+        """Show all of it."""
+        self._zoomed = False
+        (x_low, x_high), (y_low, y_high) = panel_limits(self._panel)
+        self.plot.vb.setRange(xRange=(x_low, x_high), yRange=(y_low, y_high), padding=0)
+
+    def settle(self) -> None:
+        """Fit what depends on the size in pixels: shape, range, boxes, size of numbers."""
+        names = tick_names(self._panel)[0]
+        left = self.plot.getAxis("left")
+        needed = self.plot.getAxis("bottom").fit_names(names)
+        left.setWidth(needed if needed > left.minimumWidth() else None)
+        # At once, so that all below is fitted to the room that the axes leave.
+        self.plot.layout.activate()
+        if self._panel.equal_aspect:
+            self._fit_shape()
+        if not self._zoomed:
+            self.reset_range()
+        for item in self._layers:
+            item.settle()
+        self._place_boxes()
+
+    def ring(self, ids: frozenset[str]) -> None:
+        """Ring the points with these ids."""
+        x: list[float] = []
+        y: list[float] = []
+        size = 0.0
+        for layer, xs, ys in self._points:
+            for number, name in enumerate(layer.ids) if ids else ():
+                if name in ids and np.isfinite(xs[number]) and np.isfinite(ys[number]):
+                    x.append(xs[number])
+                    y.append(ys[number])
+                    size = max(size, layer.size)
+        self._rings.setData(x=x, y=y, size=size + 7)
+
+    def show_cross(self, place: QPointF | None) -> None:
+        """Put the cross-hair at a place of the scene; None hides it."""
+        for line in self._cross:
+            line.setVisible(place is not None)
+        if place is not None:
+            at = self.plot.vb.mapSceneToView(place)
+            self._cross[0].setPos(at.x())
+            self._cross[1].setPos(at.y())
+
+    def read_out(self, place: QPointF) -> str:
+        """Return the values at a place of the scene, with as many digits as pixels can tell."""
+        at = self.plot.vb.mapSceneToView(place)
+        for layer in self._panel.layers:
+            if isinstance(layer, HeatMap | Image):
+                return self._read_cell(layer, at)
+        columns, rows = tick_names(self._panel)
+        step_x, step_y = self.plot.vb.viewPixelSize()
+        x = _named(columns, at.x()) or _rounded(at.x(), step_x)
+        y = _named(rows, at.y()) or _rounded(at.y(), step_y)
+        return f"{self._panel.x.label or 'x'} {x}    {self._panel.y.label or 'y'} {y}"
+
+    def point_at(self, place: QPointF) -> str:
+        """Return the id of the nearest point on which the place of the scene lies, or ""."""
+        at = self.plot.vb.mapSceneToView(place)
+        step_x, step_y = self.plot.vb.viewPixelSize()
+        best, found = np.inf, ""
+        for layer, x, y in self._points:
+            if not x.size or not step_x or not step_y:
+                continue
+            far = np.hypot((x - at.x()) / step_x, (y - at.y()) / step_y)
+            if np.all(np.isnan(far)):
+                continue
+            nearest = int(np.nanargmin(far))
+            if far[nearest] < min(best, _REACH + layer.size / 2):
+                best, found = float(far[nearest]), layer.ids[nearest]
+        return found
+
+    def _fit_shape(self) -> None:
+        """Leave free what an equal aspect has no use for, or the range would be widened."""
+        (x_low, x_high), (y_low, y_high) = panel_limits(self._panel)
+        ratio = (x_high - x_low) / (y_high - y_low)
+        layout = self.plot.layout
+        left, top, right, bottom = layout.getContentsMargins()
+        wide = self.plot.vb.rect().width() + left + right
+        high = self.plot.vb.rect().height() + top + bottom
+        beside = max(0.0, wide - high * ratio) / 2
+        above = max(0.0, high - wide / ratio) / 2
+        if abs(beside - left) >= 1 or abs(above - top) >= 1:
+            layout.setContentsMargins(beside, above, beside, above)
+            layout.activate()
+
+    def _place_boxes(self) -> None:
+        """Put text and legend where they hide least; what somebody dragged stays."""
+        boxes: list[Box] = [box for box in (self._box, self._legend) if box is not None]
+        boxes = [box for box in boxes if not box.was_moved]
+        wide, high = self.plot.vb.rect().width(), self.plot.vb.rect().height()
+        if not boxes or wide < 1 or high < 1:
+            return
+        panel = self._as_seen()
+        tries = []
+        for rank, share in enumerate((0.94, 0.7, 0.5) if self._box in boxes else (1.0,)):
+            if self._box is not None and self._box in boxes:
+                self._box.fit(share * wide)
+            sizes = [(box.size()[0] / wide, box.size()[1] / high) for box in boxes]
+            places = choose_places(panel, sizes)
+            tries.append((sum(place[2] for place in places) + 0.01 * rank, share, places))
+        _, share, places = min(tries, key=lambda tried: tried[0])
+        if self._box is not None and self._box in boxes:
+            self._box.fit(share * wide)
+        for box, (left, bottom, _) in zip(boxes, places, strict=True):
+            y = (1 - bottom) * high - box.size()[1]
+            box.setPos(max(left * wide, 2.0), max(y, 2.0))
+
+    def _colour(self, panel: Panel, colours: Colours) -> None:
+        columns, rows = tick_names(panel)
+        is_grid = not is_row_zero_on_top(panel)
+        for side, axis, names in (("bottom", panel.x, columns), ("left", panel.y, rows)):
+            item = self.plot.getAxis(side)
+            item.setPen(colours.frame)
+            item.setTextPen(colours.ink)
+            item.setLabel(html.escape(axis.title), color=colours.ink.name())
+            item.setTicks([list(enumerate(names))] if names else None)
+            item.setGrid(30 if is_grid and not names else False)
+            item.setStyle(hideOverlappingLabels=False)
+            is_bare_picture = not axis.title and any(isinstance(s, Image) for s in panel.layers)
+            self.plot.showAxis(side, not is_bare_picture)
+        title = html.escape(panel.title) if panel.title else None
+        self.plot.setTitle(title, color=colours.ink.name(), size="10pt")
+        for line in self._cross:
+            line.setPen(pg.mkPen(colours.frame, width=1, style=Qt.PenStyle.DashLine))
+        self._rings.setPen(pg.mkPen(colours.ink, width=2))
+        for box in (self._legend, self._box):
+            if box is not None:
+                box.recolour(colours)
+
+    def _as_seen(self) -> Panel:
+        """Return the panel with the limits that the view has, which an equal aspect widens."""
+        (x_low, x_high), (y_low, y_high) = self.plot.vb.viewRange()
+        return replace(
+            self._panel,
+            x=replace(self._panel.x, low=x_low, high=x_high),
+            y=replace(self._panel.y, low=y_low, high=y_high),
+            equal_aspect=False,
+        )
+
+    def _read_cell(self, layer: HeatMap | Image, at: QPointF) -> str:
+        values = np.atleast_2d(
+            np.asarray(layer.values if isinstance(layer, HeatMap) else layer.pixels)
+        )
+        row, column = round(at.y()), round(at.x())
+        if not (0 <= row < values.shape[0] and 0 <= column < values.shape[1]):
+            return " "
+        columns, rows = tick_names(self._panel)
+        row_name = _named(rows, row) or f"row {row}"
+        column_name = _named(columns, column) or f"column {column}"
+        return f"{row_name}, {column_name}: {float(values[row, column]):.4g}"
+
+    def _on_range_changed_by_hand(self, _axes: object) -> None:
+        self._zoomed = True
+
+
+def _rounded(value: float, step: float) -> str:
+    digits = int(np.clip(np.ceil(-np.log10(step)), 0, 8)) if step > 0 else 4
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def _named(names: tuple[str, ...], place: float) -> str:
+    return names[round(place)] if names and 0 <= round(place) < len(names) else ""
