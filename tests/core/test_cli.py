@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import main
-from tests.core.training.conftest import make_pictures
+from tests.tiny_cohort import make_folder
 
 TINY = [
     "--network",
@@ -33,7 +33,7 @@ TINY = [
 
 @pytest.fixture
 def cohort(tmp_path: Path) -> Path:
-    folder = make_pictures(tmp_path / "pictures")
+    folder = make_folder(tmp_path / "pictures")
     assert main.main(["scan", str(folder), "--out", str(tmp_path / "C.mrifcl")]) == 0
     return tmp_path / "C.mrifcl"
 
@@ -89,7 +89,6 @@ def test_that_a_missing_folder_fails_in_one_plain_sentence(tmp_path, capsys):
     "arguments",
     [
         ["train"],
-        ["nonsense", "--help-me"],
         ["train", "C", "--learning-rate", "1.000,5"],
         ["train", "C", "--network", "alexnet"],
         ["--nonsense"],

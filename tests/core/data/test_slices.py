@@ -1,0 +1,440 @@
+"""Slices: which are chosen, how they lie, and a cache that is whole or not there."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from core.config import SliceSettings
+from core.data.cohort import Cohort
+from core.data.scan_folder import scan_folder
+from core.data.slices import (
+    cache_key,
+    choose_slices,
+    cut_slices,
+    export_slices,
+    prepare_slices,
+    read_picture,
+    read_picture_size,
+    read_pictures,
+    slices_of_scan,
+)
+from core.data.volume import Volume
+from core.errors import CohortError, ScanError
+from core.progress import Notice, run_to_end
+
+SMALL = SliceSettings(count=3, size=16)
+
+
+def volume_of(voxels, spacing_mm=(1.0, 1.0, 1.0)) -> Volume:
+    return Volume(np.asarray(voxels, dtype=np.float32), np.eye(4), spacing_mm)
+
+
+def events_and_result(operation):
+    events = []
+    while True:
+        try:
+            events.append(next(operation))
+        except StopIteration as stop:
+            return events, stop.value
+
+
+def files_below(folder):
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+# ------------------------------------------------------------------ which slices
+
+
+@pytest.mark.parametrize(
+    ("plane", "expected"),
+    # By hand: the middle of 10, 9 and 8 planes, three about it.
+    [("axial", [4, 5, 6]), ("coronal", [3, 4, 5]), ("sagittal", [2, 3, 4])],
+)
+def test_that_mid_slices_lie_about_the_middle_of_the_volume(plane, expected):
+    settings = SliceSettings(plane=plane, count=3, centre="volume")
+    assert choose_slices(volume_of(np.ones((8, 9, 10))), settings).tolist() == expected
+
+
+def test_that_mid_slices_lie_about_the_middle_of_the_brain():
+    voxels = np.zeros((8, 9, 20))
+    voxels[2:6, 2:7, 10:17] = 100
+    chosen = choose_slices(volume_of(voxels), SliceSettings(count=3))
+    assert chosen.tolist() == [12, 13, 14]
+
+
+def test_that_a_lone_bright_voxel_does_not_move_the_brain():
+    voxels = np.zeros((20, 20, 20))
+    voxels[5:15, 5:15, 10:17] = 100
+    voxels[0, 0, 0] = 1000
+    chosen = choose_slices(volume_of(voxels), SliceSettings(count=3))
+    assert chosen.tolist() == [12, 13, 14]
+
+
+def test_that_slices_shift_into_the_volume_and_are_never_fewer():
+    voxels = np.zeros((8, 9, 10))
+    voxels[:, :, 9] = 100
+    chosen = choose_slices(volume_of(voxels), SliceSettings(count=3, step=2))
+    assert chosen.tolist() == [5, 7, 9]
+
+
+def test_that_an_empty_volume_is_cut_about_its_middle():
+    chosen = choose_slices(volume_of(np.zeros((8, 9, 10))), SliceSettings(count=2))
+    assert chosen.tolist() == [4, 5]
+
+
+@given(
+    size=st.integers(2, 60),
+    count=st.integers(1, 20),
+    step=st.integers(1, 5),
+    brain=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+)
+def test_that_chosen_slices_are_in_the_volume_evenly_spaced_and_as_many_as_asked(
+    size, count, step, brain
+):
+    voxels = np.zeros((4, 4, size))
+    low, high = sorted(int(share * (size - 1)) for share in brain)
+    voxels[:, :, low : high + 1] = 50
+    settings = SliceSettings(count=count, step=step)
+    if (count - 1) * step >= size:
+        with pytest.raises(ScanError, match="Take fewer slices"):
+            choose_slices(volume_of(voxels), settings)
+        return
+    chosen = choose_slices(volume_of(voxels), settings)
+    assert len(chosen) == count
+    assert (np.diff(chosen) == step).all()
+    assert 0 <= chosen[0] <= chosen[-1] < size
+
+
+# ------------------------------------------------------------------ how they lie
+
+
+@pytest.mark.parametrize(
+    ("plane", "corner"),
+    [("axial", (0, 0)), ("coronal", (0, 0)), ("sagittal", (0, 1))],
+    ids=["anterior-up-right-left", "superior-up-right-left", "superior-up-anterior-right"],
+)
+def test_that_slices_follow_the_radiological_convention(plane, corner):
+    # Bright where right, anterior and superior meet.
+    voxels = np.zeros((8, 8, 8))
+    voxels[4:, 4:, 4:] = 100
+    settings = SliceSettings(plane=plane, size=16)
+    picture = cut_slices(volume_of(voxels), settings, [6])[0]
+    quarters = picture.reshape(2, 8, 2, 8).mean(axis=(1, 3))
+    assert np.unravel_index(quarters.argmax(), (2, 2)) == corner
+
+
+def test_that_slices_keep_millimetres_and_are_padded_to_a_square():
+    voxels = np.full((8, 8, 8), 100.0)
+    voxels[0, 0, 0] = 0
+    settings = SliceSettings(plane="coronal", size=30, low_percentile=0, high_percentile=100)
+    picture = cut_slices(volume_of(voxels, (1.0, 1.0, 3.0)), settings, [4])[0]
+    # 8 mm wide and 24 mm high: a third of the width is tissue, in the middle.
+    assert np.flatnonzero(picture.any(axis=0)).tolist() == list(range(10, 20))
+    assert picture.any(axis=1).all()
+
+
+def test_that_grey_levels_run_between_the_percentiles():
+    voxels = np.arange(101, dtype=np.float32).repeat(4).reshape(101, 2, 2)
+    settings = SliceSettings(plane="sagittal", size=16, low_percentile=10, high_percentile=50)
+    grey = [int(picture[8, 8]) for picture in cut_slices(volume_of(voxels), settings, range(101))]
+    assert grey[:11] == [0] * 11
+    assert grey[50:] == [255] * 51
+    assert grey[30] == 128  # half-way: 127.5 rounded to even
+
+
+def test_that_a_scan_without_contrast_gives_black_slices():
+    assert not cut_slices(volume_of(np.full((8, 9, 10), 5)), SMALL, [4, 5]).any()
+
+
+# ------------------------------------------------------------------ ready-made pictures
+
+
+def test_that_a_grey_picture_passes_through(tmp_path, write_picture):
+    path = write_picture(tmp_path / "s1.png")
+    assert np.array_equal(read_picture(path), np.asarray(Image.open(path)))
+    assert read_picture_size(path) == (12, 16)
+
+
+def test_that_a_16_bit_picture_is_scaled_not_clipped(tmp_path):
+    Image.fromarray(np.array([[0, 32768, 65535]], dtype=np.uint16)).save(tmp_path / "s.png")
+    assert read_picture(tmp_path / "s.png").tolist() == [[0, 128, 255]]
+
+
+def test_that_an_exif_rotation_is_applied(tmp_path):
+    picture = Image.fromarray(np.zeros((12, 16), dtype=np.uint8))
+    exif = picture.getexif()
+    exif[0x0112] = 6  # "rotate by 90 degrees"
+    picture.save(tmp_path / "s.jpg", exif=exif)
+    assert read_picture(tmp_path / "s.jpg").shape == (16, 12)
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "RGB", "RGBA", "LA"])
+def test_that_other_picture_modes_become_grey(tmp_path, mode):
+    Image.new("L", (6, 5), 255).convert(mode).save(tmp_path / "s.png")
+    assert (read_picture(tmp_path / "s.png") == 255).all()
+
+
+def png_header(width, height) -> bytes:
+    import struct
+    import zlib
+
+    body = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
+    return b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (b"", "empty"),
+        (b"no picture", "damaged or no JPEG or PNG"),
+        (b"GIF89a" + bytes(50), "damaged or no JPEG or PNG"),
+        (png_header(9000, 9000), "larger than 64 megapixels"),
+        (png_header(2**31 - 1, 2**31 - 1), "larger than 64 megapixels"),
+    ],
+)
+def test_that_a_bad_picture_is_refused_in_plain_words(tmp_path, assert_plain, content, word):
+    path = tmp_path / "s1.png"
+    path.write_bytes(content)
+    for read in (read_picture, read_picture_size):
+        with pytest.raises(ScanError, match=word) as caught:
+            read(path)
+        assert_plain(caught.value, "'s1.png'")
+
+
+def test_that_a_missing_picture_is_told(tmp_path, assert_plain):
+    with pytest.raises(ScanError, match="no longer there") as caught:
+        read_picture(tmp_path / "s1.png")
+    assert_plain(caught.value, "'s1.png'")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_that_a_cut_picture_is_refused(tmp_path, write_picture, assert_plain, suffix):
+    path = write_picture(tmp_path / f"s1{suffix}")
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(ScanError) as caught:
+        read_picture(path)
+    assert_plain(caught.value, path.name)
+
+
+def test_that_pictures_of_unlike_size_are_read_on_one_canvas(tmp_path, write_picture, make_cohort):
+    write_picture(tmp_path / "a_s1.png", shape=(4, 6))
+    write_picture(tmp_path / "a_s2.png", shape=(5, 3))
+    cohort = make_cohort(tmp_path, [("a", "AD")], lambda _: ("slices", ["a_s1.png", "a_s2.png"]))
+    pixels = run_to_end(read_pictures(cohort, cohort.scans[0]))
+    assert pixels.shape == (2, 5, 6)
+    assert not pixels[0, 4:].any()
+    assert not pixels[1, :, 3:].any()
+
+
+def test_that_ready_made_slices_are_resized_and_keep_their_numbers(
+    tmp_path, write_picture, make_cohort
+):
+    write_picture(tmp_path / "a_s7.png", shape=(32, 32))
+    cohort = make_cohort(tmp_path, [("a", "AD")], lambda _: ("slices", ["a_s7.png"]))
+    scan = dataclasses.replace(cohort.scans[0], slice_numbers=(7,))
+    pixels, numbers = slices_of_scan(cohort, scan, SMALL)
+    assert pixels.shape == (1, 16, 16)
+    assert numbers.tolist() == [7]
+
+
+# ------------------------------------------------------------------ the cache
+
+
+@pytest.fixture
+def cohort(tmp_path, write_nifti, voxels):
+    """Two subjects a class, one volume each."""
+    for number, name in enumerate(("AD/sub-01", "AD/sub-02", "NC/sub-03", "NC/sub-04")):
+        write_nifti(tmp_path / "scans" / f"{name}.nii.gz", np.roll(voxels, number))
+    return run_to_end(scan_folder(tmp_path / "scans"))
+
+
+@pytest.fixture
+def store(tmp_path):
+    return tmp_path / "demo.mrifcl"
+
+
+def cache_of(cohort: Cohort, store, settings=SMALL):
+    return store / "slices" / cache_key(cohort, settings)
+
+
+def test_that_all_slices_come_in_the_order_of_the_scans(cohort, store):
+    slices = run_to_end(prepare_slices(cohort, store, SMALL))
+    assert len(slices) == 12
+    assert slices.pixels.shape == (12, 16, 16)
+    assert slices.label.tolist() == [0] * 6 + [1] * 6
+    assert slices.subject[::3].tolist() == ["sub-01", "sub-02", "sub-03", "sub-04"]
+    assert slices.number[:3].tolist() == [4, 5, 6]
+    assert files_below(cache_of(cohort, store)) == {"pixels.npy", "index.json"}
+
+
+def test_that_a_cache_is_used_again_untouched(cohort, store):
+    first = run_to_end(prepare_slices(cohort, store, SMALL))
+    folder = cache_of(cohort, store)
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    again = run_to_end(prepare_slices(cohort, store, SMALL))
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+    assert np.array_equal(first.pixels, again.pixels)
+    for name in ("label", "subject", "session", "scan", "number"):
+        assert np.array_equal(getattr(first, name), getattr(again, name))
+
+
+def test_that_a_cache_needs_no_scans(cohort, store):
+    first = run_to_end(prepare_slices(cohort, store, SMALL))
+    for scan in cohort.scans:
+        cohort.path_of(scan.files[0]).unlink()
+    assert np.array_equal(run_to_end(prepare_slices(cohort, store, SMALL)).pixels, first.pixels)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("pixels.npy", None),
+        ("index.json", None),
+        ("pixels.npy", b""),
+        ("pixels.npy", b"\x93NUMPY\x01\x00v\x00{'descr'"),
+        ("index.json", b'{"label": [0, 0'),
+        ("index.json", b"[]"),
+        ("index.json", b'{"label":[],"subject":[],"session":[],"scan":[],"number":[]}'),
+        ("index.json", b'{"label":["x"],"subject":[""],"session":[""],"scan":[""],"number":[1]}'),
+        ("index.json", b'{"label":[0],"subject":["a"],"session":[""],"scan":["a"],"number":[1]}'),
+    ],
+)
+def test_that_a_lost_or_damaged_cache_is_built_again(cohort, store, file, content):
+    first = np.array(run_to_end(prepare_slices(cohort, store, SMALL)).pixels)
+    path = cache_of(cohort, store) / file
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+    again = run_to_end(prepare_slices(cohort, store, SMALL))
+    assert np.array_equal(again.pixels, first)
+    events, _ = events_and_result(prepare_slices(cohort, store, SMALL))
+    assert [event.what for event in events] == ["Slices are ready"]
+
+
+def test_that_a_cut_cache_is_built_again(cohort, store):
+    first = np.array(run_to_end(prepare_slices(cohort, store, SMALL)).pixels)
+    path = cache_of(cohort, store) / "pixels.npy"
+    path.write_bytes(path.read_bytes()[:-100])
+    assert np.array_equal(run_to_end(prepare_slices(cohort, store, SMALL)).pixels, first)
+
+
+def test_that_a_cache_belongs_to_its_settings_and_scans(cohort):
+    keys = {
+        cache_key(cohort, SMALL),
+        cache_key(cohort, dataclasses.replace(SMALL, plane="coronal")),
+        cache_key(cohort, dataclasses.replace(SMALL, high_percentile=98.0)),
+        cache_key(cohort.with_scans(cohort.scans[1:]), SMALL),
+    }
+    assert len(keys) == 4
+
+
+def test_that_a_damaged_scan_is_told_and_the_others_go_on(cohort, store):
+    bad = cohort.path_of(cohort.scans[1].files[0])
+    good = bad.read_bytes()
+    bad.write_bytes(good[:-20])
+    events, slices = events_and_result(prepare_slices(cohort, store, SMALL))
+    notices = [event.text for event in events if isinstance(event, Notice)]
+    assert len(notices) == 1
+    assert "'sub-02.nii.gz'" in notices[0]
+    assert notices[0].endswith("Scan sub-02 was left out.")
+    assert set(slices.subject) == {"sub-01", "sub-03", "sub-04"}
+
+    # A mended file is read the next time.
+    bad.write_bytes(good)
+    assert len(run_to_end(prepare_slices(cohort, store, SMALL))) == 12
+
+
+def test_that_a_scan_with_too_few_slices_is_told(cohort, store):
+    with pytest.raises(CohortError, match="No scan of the cohort could be read"):
+        run_to_end(prepare_slices(cohort, store, SliceSettings(count=30)))
+
+
+def test_that_excluded_scans_give_no_slices(cohort, store):
+    scans = [dataclasses.replace(cohort.scans[0], included=False), *cohort.scans[1:]]
+    slices = run_to_end(prepare_slices(cohort.with_scans(scans), store, SMALL))
+    assert "sub-01" not in set(slices.subject)
+
+
+def test_that_a_full_or_missing_disk_is_told(cohort, store, assert_plain):
+    store.mkdir()
+    (store / "slices").write_text("in the way")
+    with pytest.raises(CohortError, match="cannot be stored") as caught:
+        run_to_end(prepare_slices(cohort, store, SMALL))
+    assert_plain(caught.value, "slices")
+
+
+def test_that_cancelling_at_any_moment_leaves_no_file(cohort, store):
+    for steps in itertools.count(1):
+        operation = prepare_slices(cohort, store, SMALL)
+        try:
+            for _ in range(steps):
+                next(operation)
+        except StopIteration:
+            break
+        operation.close()
+        assert not store.exists() or files_below(store) == set()
+    assert steps > 4
+
+
+# ------------------------------------------------------------------ export
+
+
+@pytest.mark.parametrize("picture_format", ["png", "jpg"])
+def test_that_exported_slices_can_be_dropped_in_again(cohort, store, tmp_path, picture_format):
+    out = tmp_path / "pictures"
+    count = run_to_end(export_slices(cohort, store, SMALL, out, picture_format=picture_format))
+    assert count == 12
+    again = run_to_end(scan_folder(out))
+    assert again.classes == ("AD", "NC")
+    assert again.subjects == cohort.subjects
+    assert again.n_pictures == 12
+    with (out / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0] == {
+        "file": f"AD/sub-01_s004.{picture_format}",
+        "subject": "sub-01",
+        "session": "",
+        "slice": "4",
+        "label": "AD",
+    }
+    if picture_format == "png":
+        pixels = run_to_end(prepare_slices(cohort, store, SMALL)).pixels
+        assert np.array_equal(np.asarray(Image.open(out / rows[0]["file"])), pixels[0])
+
+
+def test_that_an_export_stays_in_its_folder_whatever_the_class_is_called(cohort, store, tmp_path):
+    scans = [
+        dataclasses.replace(scan, label="../out" if scan.label == "AD" else "N/C")
+        for scan in cohort.scans
+    ]
+    odd = dataclasses.replace(cohort, classes=("../out", "N/C"), scans=tuple(scans))
+    out = tmp_path / "a" / "pictures"
+    run_to_end(export_slices(odd, store, SMALL, out))
+    assert {path.name for path in out.iterdir()} == {"_out", "N_C", "manifest.csv"}
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["pictures"]
+
+
+def test_that_a_cancelled_export_leaves_whole_pictures_only(cohort, store, tmp_path):
+    run_to_end(prepare_slices(cohort, store, SMALL))
+    operation = export_slices(cohort, store, SMALL, tmp_path / "pictures")
+    next(operation)
+    next(operation)
+    operation.close()
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_that_an_export_into_a_file_is_refused(cohort, store, tmp_path, assert_plain):
+    (tmp_path / "out").write_text("in the way")
+    with pytest.raises(CohortError, match="cannot be written") as caught:
+        run_to_end(export_slices(cohort, store, SMALL, tmp_path / "out"))
+    assert_plain(caught.value, "out")

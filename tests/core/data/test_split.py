@@ -1,0 +1,150 @@
+"""Splits: the paper's numbers, and no subject on two sides."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.config import SplitSettings
+from core.data.leakage import audit_split
+from core.data.split import PARTS, part_sizes, shuffle_labels, split_slices
+from core.errors import CohortError
+
+# Subjects with their classes; the same subject may come twice, and in both classes.
+members = st.lists(
+    st.tuples(st.integers(0, 25).map("sub-{:02d}".format), st.integers(0, 1)), max_size=12
+).map(
+    lambda extra: [
+        *((f"sub-{number:02d}", number % 2) for number in range(30, 42)),
+        *extra,
+    ]
+)
+shares = st.floats(0.01, 100)
+
+
+def settings_of(mode="subject", train=5.0, validation=2.0, test=3.0, **more):
+    return SplitSettings(
+        mode=mode, train_share=train, validation_share=validation, test_share=test, **more
+    )
+
+
+@pytest.mark.parametrize(
+    ("n", "sizes"),
+    # Khagi & Kwon (2022), Table 1: 840 slices a class; 28 subjects a class at 5:2:3.
+    [(840, (420, 168, 252)), (28, (14, 6, 8)), (10, (5, 2, 3)), (3, (1, 1, 1)), (0, (0, 0, 0))],
+)
+def test_that_5_2_3_gives_the_numbers_of_the_paper(n, sizes):
+    assert part_sizes(n, SplitSettings()) == sizes
+
+
+@given(n=st.integers(0, 2000), train=shares, validation=shares, test=shares)
+def test_that_part_sizes_add_up_and_leave_no_part_empty(n, train, validation, test):
+    sizes = part_sizes(n, settings_of("subject", train, validation, test))
+    assert sum(sizes) == n
+    assert min(sizes) >= (1 if n >= 3 else 0)
+    exact = np.array([train, validation, test]) * n / (train + validation + test)
+    # Within one of the exact share, but for the one or two that keep a part from being empty.
+    assert (np.abs(np.array(sizes) - exact) < 3).all()
+
+
+@given(members=members, seed=st.integers(0, 2**31 - 1), mode=st.sampled_from(["subject", "kfold"]))
+def test_that_no_split_by_subject_shares_a_subject(make_slices, members, seed, mode):
+    slices = make_slices(members)
+    settings = settings_of(mode, folds=5, fold=1 + seed % 5)
+    split = split_slices(slices, settings, seed)
+    for subject in set(slices.subject):
+        assert len(set(split.part[slices.subject == subject])) == 1
+    assert set(split.part) <= set(PARTS)
+    audit = audit_split(slices, split, mode)
+    assert audit.shared_subjects == 0
+    assert not audit.leaks
+
+
+@given(seed=st.integers(0, 2**31 - 1))
+def test_that_a_split_by_subject_gives_each_class_its_share(make_slices, seed):
+    slices = make_slices([(f"{label}{n}", label) for label in (0, 1) for n in range(28)])
+    split = split_slices(slices, SplitSettings(), seed)
+    for label in (0, 1):
+        of_class = split.part[slices.label == label]
+        assert [int((of_class == part).sum()) // 3 for part in PARTS] == [14, 6, 8]
+
+
+def test_that_the_same_seed_gives_the_same_split_and_another_one_another(make_slices):
+    slices = make_slices([(f"{label}{n}", label) for label in (0, 1) for n in range(28)])
+    first, again, other = (split_slices(slices, SplitSettings(), seed) for seed in (1, 1, 2))
+    assert np.array_equal(first.part, again.part)
+    assert not np.array_equal(first.part, other.part)
+
+
+def test_that_a_split_by_slice_gives_table_1_of_the_paper(make_slices):
+    members = [(f"{label}{n}", label) for label in (0, 1) for n in range(28)]
+    slices = make_slices(members, n_slices=30)
+    split = split_slices(slices, settings_of("slice"), 0)
+    for label in (0, 1):
+        of_class = split.part[slices.label == label]
+        assert [int((of_class == part).sum()) for part in PARTS] == [420, 168, 252]
+    assert len(split.rows_of("test")) == 504
+
+
+def test_that_each_fold_is_tested_once_and_the_next_one_validates(make_slices):
+    slices = make_slices([(f"{label}{n}", label) for label in (0, 1) for n in range(10)])
+    splits = [split_slices(slices, settings_of("kfold", fold=fold), 3) for fold in range(1, 6)]
+    tested = np.stack([split.part == "test" for split in splits])
+    validated = np.stack([split.part == "validation" for split in splits])
+    assert (tested.sum(axis=0) == 1).all()
+    assert np.array_equal(validated, np.roll(tested, -1, axis=0))
+    assert tested.sum(axis=1).tolist() == [12] * 5
+
+
+def test_that_a_subject_in_two_classes_stays_in_one_part(make_slices):
+    twice = [("both", 0), ("both", 1)]
+    slices = make_slices([*((f"{label}{n}", label) for label in (0, 1) for n in range(6)), *twice])
+    for seed in range(20):
+        split = split_slices(slices, SplitSettings(), seed)
+        assert len(set(split.part[slices.subject == "both"])) == 1
+
+
+@given(members=members, seed=st.integers(0, 2**31 - 1))
+def test_that_shuffled_labels_keep_class_sizes_and_one_class_a_subject(make_slices, members, seed):
+    slices = make_slices(members)
+    label = shuffle_labels(slices, seed)
+    _, first = np.unique(slices.subject, return_index=True)
+    assert np.bincount(label[first], minlength=2).tolist() == (
+        np.bincount(slices.label[first], minlength=2).tolist()
+    )
+    for subject in set(slices.subject):
+        assert len(set(label[slices.subject == subject])) == 1
+
+
+def test_that_a_control_run_trains_on_shuffled_labels_and_still_splits_by_subject(make_slices):
+    slices = make_slices([(f"{label}{n}", label) for label in (0, 1) for n in range(28)])
+    split = split_slices(slices, settings_of(shuffled_labels=True), 5)
+    assert not np.array_equal(split.label, slices.label)
+    assert np.bincount(split.label).tolist() == np.bincount(slices.label).tolist()
+    for label in (0, 1):
+        of_class = split.part[split.label == label]
+        assert [int((of_class == part).sum()) // 3 for part in PARTS] == [14, 6, 8]
+    assert slices.label.tolist() == [0] * 84 + [1] * 84
+
+
+@pytest.mark.parametrize(
+    ("mode", "members", "n_slices", "text"),
+    [
+        ("subject", [("a", 0), ("b", 0), ("c", 1)], 3, "only 2 subjects in class AD"),
+        ("slice", [("a", 0), ("b", 1)], 2, "only 2 slices in class AD"),
+        (
+            "kfold",
+            [(f"{label}{n}", label) for label in (0, 1) for n in range(4)],
+            3,
+            "4 subjects, fewer than 5 folds",
+        ),
+        ("subject", [("a", 0), ("b", 0), ("c", 0)], 3, "only 0 subjects in class NC"),
+    ],
+)
+def test_that_a_class_too_small_for_three_parts_is_refused(
+    make_slices, mode, members, n_slices, text
+):
+    with pytest.raises(CohortError, match=text):
+        split_slices(make_slices(members, n_slices), settings_of(mode), 0)

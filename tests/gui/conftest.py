@@ -1,0 +1,71 @@
+"""Real runs of a tiny cohort, made once, and a window on an empty data folder."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from core.tasks import ScannedCohort
+from mrifcl_gui.main_window import MainWindow
+from mrifcl_gui.session import Session
+from tests.tiny_cohort import make_cohort, train_run
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A cohort and its runs: by subject, by slice, and of three classes."""
+
+    scanned: ScannedCohort
+    by_subject: Path
+    by_slice: Path
+    three_classes: Path
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    scanned = make_cohort(folder / "two")
+    three = make_cohort(folder / "three", classes=("AD", "MCI", "NC"), subjects=4)
+    return Trained(
+        scanned,
+        train_run(scanned, folder / "two" / "runs"),
+        train_run(scanned, folder / "two" / "runs", mode="slice"),
+        train_run(three, folder / "three" / "runs"),
+    )
+
+
+@pytest.fixture
+def trained(trained_once, tmp_path):
+    """A copy of the runs and cohorts that a test may write to."""
+    old = trained_once.scanned.folder.parents[2]
+    new = tmp_path / "trained"
+    shutil.copytree(old, new)
+
+    def moved(path):
+        return new / path.relative_to(old)
+
+    return Trained(
+        ScannedCohort(trained_once.scanned.cohort, moved(trained_once.scanned.folder)),
+        moved(trained_once.by_subject),
+        moved(trained_once.by_slice),
+        moved(trained_once.three_classes),
+    )
+
+
+@pytest.fixture
+def session(tmp_path):
+    return Session(data_folder=tmp_path / "data")
+
+
+@pytest.fixture
+def window(qtbot, session):
+    window = MainWindow(session)
+    window.problems = []
+    session.problem.connect(window.problems.append)
+    qtbot.addWidget(window)
+    window.show()
+    yield window
+    window.close()
