@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -67,15 +68,8 @@ def read_label_table(path: Path) -> LabelTable:
     CohortError
         If it cannot be read, lacks a subject or class column, or contradicts itself.
     """
-    text = _decode(path)
-    lines = text.splitlines()
-    if not lines:
-        raise CohortError(
-            f"'{path.name}' is empty. It needs a row of column names and a row for each subject."
-        )
-    delimiter = max("\t,;", key=lines[0].count)
-    rows = list(csv.DictReader(lines, delimiter=delimiter))
-    columns = {name.strip().lower(): name for name in (rows[0] if rows else {}) if name}
+    names, rows = _read_rows(path)
+    columns = {name.strip().lower(): name for name in names if name}
     subject = next((columns[name] for name in _SUBJECT_COLUMNS if name in columns), None)
     label = next((columns[name] for name in _LABEL_COLUMNS if name in columns), None)
     if subject is None or label is None:
@@ -86,18 +80,41 @@ def read_label_table(path: Path) -> LabelTable:
             f"'{path.name}' has no {what} column. Name one of its columns {', '.join(known[:4])}."
         )
     labels: dict[str, str] = {}
+    spellings: dict[str, str] = {}
     for row in rows:
         key, value = _normal(row[subject] or ""), (row[label] or "").strip()
         if not key or value.lower() in _MISSING:
             continue
+        # "AD" and "ad" are one class, in the spelling that comes first.
+        value = spellings.setdefault(_normal(value), value)
         if labels.setdefault(key, value) != value:
             raise CohortError(
                 f"'{path.name}' gives {row[subject]} two classes, {labels[key]} "
                 f"and {value}. Correct one of the rows."
             )
     if not labels:
-        raise CohortError(f"'{path.name}' names no class for any subject.")
+        raise CohortError(
+            f"'{path.name}' names no class for any subject. Fill its column '{label.strip()}'."
+        )
     return LabelTable(path.name, labels)
+
+
+def _read_rows(path: Path) -> tuple[list[str], list[dict[str, str | None]]]:
+    text = _decode(path)
+    if not text.strip():
+        raise CohortError(
+            f"'{path.name}' is empty. It needs a row of column names and a row for each subject."
+        )
+    delimiter = max("\t,;", key=text.lstrip().split("\n", 1)[0].count)
+    try:
+        if "\0" in text:
+            raise csv.Error
+        reader = csv.DictReader(io.StringIO(text.lstrip(), newline=""), delimiter=delimiter)
+        return list(reader.fieldnames or ()), list(reader)
+    except csv.Error as error:
+        raise CohortError(
+            f"'{path.name}' is damaged or no table of text. Export it again as CSV or TSV."
+        ) from error
 
 
 def _decode(path: Path) -> str:
@@ -105,7 +122,8 @@ def _decode(path: Path) -> str:
         data = path.read_bytes()
     except OSError as error:
         raise CohortError(
-            f"The table of labels '{path.name}' cannot be read: {error.strerror}."
+            f"The table of labels '{path.name}' cannot be read: {error.strerror}. "
+            "Choose another one."
         ) from error
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace")

@@ -6,15 +6,15 @@ import hashlib
 import logging
 import os
 import re
+import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
-
 from core.data.cohort import Cohort, Scan, Skipped, order_classes
 from core.data.labels import LabelTable, find_label_table, read_label_table
+from core.data.slices import read_picture_size
 from core.data.volume import is_volume_name, read_header
 from core.errors import CohortError, ScanError
 from core.progress import Operation, Progress
@@ -23,8 +23,9 @@ logger = logging.getLogger(__name__)
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 _MAX_DEPTH = 12
+_NAMED_SUBJECTS = 3
 _MAX_ENTRIES = 200_000
-_MAX_PIXELS = 64_000_000
+_MASK_NAME = re.compile(r"(?i)(?:^|[_-])(?:mask|brainmask|seg|dseg|roi|lesion)s?$")
 
 # Tried in this order on a file's stem; a pattern of the user's comes before them.
 _NAME_PATTERNS = (
@@ -73,7 +74,7 @@ def identify_file(name: str, pattern: str = "") -> FileIdentity:
     CohortError
         If ``pattern`` is no regular expression or has no group ``subject``.
     """
-    stem = _stem(name)
+    stem = unicodedata.normalize("NFC", _stem(name))
     is_picture = name.lower().endswith(PICTURE_SUFFIXES)
     number = (
         None
@@ -89,9 +90,9 @@ def identify_file(name: str, pattern: str = "") -> FileIdentity:
     )
     if pattern:
         matched = compile_pattern(pattern).search(stem)
-        if matched:
-            groups = matched.groupdict()
-            if groups.get("slice"):
+        groups = matched.groupdict() if matched else {}
+        if groups.get("subject"):
+            if (groups.get("slice") or "").isdecimal():
                 number = int(groups["slice"])
             return FileIdentity(groups["subject"], groups.get("session") or "", number)
     for expression in _NAME_PATTERNS:
@@ -176,7 +177,8 @@ def scan_folder(
             f"'{folder.name}' holds no scans: no NIfTI (.nii, .nii.gz), Analyze (.hdr + .img), "
             "JPEG or PNG file. Choose the folder that holds them."
         )
-    cohort = yield from _gather(folder, found, table, tuple(classes), subject_pattern, title)
+    wanted = tuple(dict.fromkeys(classes))
+    cohort = yield from _gather(folder, found, table, wanted, subject_pattern, title)
     if not cohort.scans:
         reason = cohort.skipped[0].reason if cohort.skipped else "none has a class"
         raise CohortError(f"No scan in '{folder.name}' can be used. First reason: {reason}")
@@ -199,7 +201,10 @@ def _walk(root: Path, title: str) -> Operation[_Found]:
             listed = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
             found.skipped.append(
-                Skipped(_relative(folder, root), f"The folder cannot be read: {error.strerror}.")
+                Skipped(
+                    _relative(folder, root),
+                    f"The folder cannot be read: {error.strerror}. Check its access rights.",
+                )
             )
             continue
         for entry in listed:
@@ -221,8 +226,22 @@ def _walk(root: Path, title: str) -> Operation[_Found]:
                         "Links are not followed. Copy the file into the folder.",
                     )
                 )
+            elif not _is_text(entry.name):
+                readable = os.fsencode(entry.name).decode("utf-8", "backslashreplace")
+                found.skipped.append(
+                    Skipped(readable, "Its name is no valid text. Rename it with plain letters.")
+                )
             elif entry.is_dir():
-                if depth + 1 < _MAX_DEPTH and entry.name != "derivatives":
+                if depth + 1 == _MAX_DEPTH:
+                    found.skipped.append(
+                        Skipped(
+                            _relative(path, root),
+                            f"Folders deeper than {_MAX_DEPTH} levels are not read. "
+                            "Choose a folder nearer to the scans.",
+                        )
+                    )
+                # BIDS keeps computed images there: segmentations, not scans.
+                elif entry.name != "derivatives":
                     waiting.append((path, depth + 1))
             elif entry.is_file(follow_symlinks=False):
                 _sort_in(path, root, found)
@@ -231,9 +250,22 @@ def _walk(root: Path, title: str) -> Operation[_Found]:
     return found
 
 
+def _is_text(name: str) -> bool:
+    # Linux allows any bytes in a name; what is no UTF-8 could be neither shown nor stored.
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _sort_in(path: Path, root: Path, found: _Found) -> None:
     name, relative = path.name.lower(), _relative(path, root)
-    if is_volume_name(name):
+    if is_volume_name(name) and _MASK_NAME.search(_stem(path.name)):
+        found.skipped.append(
+            Skipped(relative, "By its name it is a mask, no scan. Rename it if it is a scan.")
+        )
+    elif is_volume_name(name):
         found.volumes.append(relative)
     elif name.endswith(PICTURE_SUFFIXES):
         found.pictures.append(relative)
@@ -247,7 +279,13 @@ def _sort_in(path: Path, root: Path, found: _Found) -> None:
                 )
             )
     elif name not in ("thumbs.db", "desktop.ini"):
-        found.skipped.append(Skipped(relative, "Not a scan or a picture that this program reads."))
+        found.skipped.append(
+            Skipped(
+                relative,
+                "Not a scan or a picture that this program reads. If it is a scan, save it as "
+                "NIfTI (.nii.gz).",
+            )
+        )
 
 
 def _gather(
@@ -260,7 +298,9 @@ def _gather(
 ) -> Operation[Cohort]:
     skipped, scans = list(found.skipped), list[Scan]()
     total = len(found.volumes) + len(found.pictures)
-    seen_labels: dict[str, None] = {}
+    # "AD" and "ad" are one class, in the spelling that was asked for or comes first.
+    spellings = {label.casefold(): label for label in classes}
+    seen_labels: dict[str, set[str]] = defaultdict(set)
     groups: dict[tuple[str, str, str], list[tuple[int, str]]] = defaultdict(list)
     for done, file in enumerate(found.volumes + found.pictures):
         if done % 50 == 0:
@@ -270,7 +310,8 @@ def _gather(
         if label is None:
             skipped.append(Skipped(file, _no_label_reason(file, identity, table)))
             continue
-        seen_labels[label] = None
+        found_as, label = label, spellings.setdefault(label.casefold(), label)
+        seen_labels[label].add(found_as)
         if classes and label not in classes:
             continue
         if done >= len(found.volumes):
@@ -283,12 +324,18 @@ def _gather(
             scans.append(_volume_scan(root, file, identity, label))
         except ScanError as error:
             skipped.append(Skipped(file, str(error)))
+        except OSError as error:
+            skipped.append(Skipped(file, _no_read_reason(error)))
     done = len(found.volumes)
     for (label, subject, session), numbered in sorted(groups.items()):
         yield Progress(title, done, total)
-        scan, bad = _picture_scan(root, numbered, FileIdentity(subject, session), label)
-        skipped += bad
         done += len(numbered)
+        try:
+            scan, bad = _picture_scan(root, numbered, FileIdentity(subject, session), label)
+        except OSError as error:
+            skipped += [Skipped(file, _no_read_reason(error)) for _, file in numbered]
+            continue
+        skipped += bad
         if scan is not None:
             scans.append(scan)
     missing = [label for label in classes if label not in seen_labels]
@@ -309,13 +356,26 @@ def _gather(
         classes=tuple(ordered),
         scans=tuple(scans),
         skipped=tuple(skipped),
-        warnings=_cohort_warnings(scans, table),
+        warnings=_spelling_warnings(seen_labels) + _cohort_warnings(scans, table),
+    )
+
+
+def _no_read_reason(error: OSError) -> str:
+    return f"It cannot be read: {error.strerror}. Check the drive and its access rights."
+
+
+def _spelling_warnings(seen_labels: Mapping[str, set[str]]) -> tuple[str, ...]:
+    return tuple(
+        f"{' and '.join(sorted(spellings))} were taken as one class, {label}. Rename one of them "
+        "if they are two."
+        for label, spellings in seen_labels.items()
+        if len(spellings) > 1
     )
 
 
 def _identify(file: str, pattern: str) -> FileIdentity:
     identity = identify_file(file, pattern)
-    parts = file.split("/")
+    parts = unicodedata.normalize("NFC", file).split("/")
     # "AD/OAS1_0028/T1.nii.gz": the name says nothing, the folder does.
     if len(parts) > 2 and not pattern:
         for folder in reversed(parts[1:-1]):
@@ -344,7 +404,7 @@ def _label_of(file: str, identity: FileIdentity, table: LabelTable | None) -> st
     if table is not None:
         return table.label_of(file, identity.subject, identity.session)
     parts = file.split("/")
-    return parts[0] if len(parts) > 1 else None
+    return unicodedata.normalize("NFC", parts[0]) if len(parts) > 1 else None
 
 
 def _no_label_reason(file: str, identity: FileIdentity, table: LabelTable | None) -> str:
@@ -400,7 +460,7 @@ def _picture_scan(
             )
             continue
         try:
-            shapes[_picture_shape(root / file)] = None
+            shapes[read_picture_size(root / file)] = None
         except ScanError as error:
             bad.append(Skipped(file, str(error)))
             continue
@@ -423,31 +483,16 @@ def _picture_scan(
     ), bad
 
 
-def _picture_shape(path: Path) -> tuple[int, int]:
-    try:
-        with Image.open(path) as picture:
-            width, height = picture.size
-    except Image.DecompressionBombError:
-        width = height = _MAX_PIXELS
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        size = path.stat().st_size if path.exists() else 0
-        what = "is empty (0 bytes)" if size == 0 else "is no readable picture"
-        raise ScanError(f"'{path.name}' {what}. Copy it again from the source.") from error
-    if width * height > _MAX_PIXELS:
-        raise ScanError(
-            f"'{path.name}' is larger than 64 megapixels, far more than a slice has. "
-            "Export it smaller."
-        )
-    return height, width
-
-
 def _with_unique_keys(scans: list[Scan]) -> list[Scan]:
-    used: dict[str, int] = {}
+    used = set[str]()
     result = []
     for scan in scans:
-        stem = "_".join(part for part in (scan.subject, scan.session) if part)
-        used[stem] = used.get(stem, 0) + 1
-        key = stem if used[stem] == 1 else f"{stem}_{used[stem]}"
+        key = stem = "_".join(part for part in (scan.subject, scan.session) if part)
+        number = 1
+        while key in used:
+            number += 1
+            key = f"{stem}_{number}"
+        used.add(key)
         result.append(replace(scan, key=key))
     return result
 
@@ -459,13 +504,17 @@ def _cohort_warnings(scans: list[Scan], table: LabelTable | None) -> tuple[str, 
     for scan in scans:
         by_subject[scan.subject].add(scan.label)
         by_hash[scan.sha256].append(scan.key)
-    for subject, labels in sorted(by_subject.items()):
-        if len(labels) > 1:
-            warnings.append(
-                f"Subject {subject} is in {len(labels)} classes "
-                f"({', '.join(order_classes(labels))}). Correct its class or leave "
-                "one scan out."
-            )
+    in_two = [subject for subject, labels in sorted(by_subject.items()) if len(labels) > 1]
+    for subject in in_two[:_NAMED_SUBJECTS]:
+        labels = by_subject[subject]
+        warnings.append(
+            f"Subject {subject} is in {len(labels)} classes "
+            f"({', '.join(order_classes(labels))}). Correct its class or leave "
+            "one scan out."
+        )
+    if len(in_two) > _NAMED_SUBJECTS:
+        warnings.append(f"So are {len(in_two) - _NAMED_SUBJECTS} more subjects.")
+    warnings += _single_picture_warnings(scans)
     for keys in by_hash.values():
         if len(keys) > 1:
             warnings.append(f"{' and '.join(keys)} are the same scan. Leave one out.")
@@ -477,6 +526,20 @@ def _cohort_warnings(scans: list[Scan], table: LabelTable | None) -> tuple[str, 
                 f"such as {missing[0]}."
             )
     return tuple(warnings)
+
+
+def _single_picture_warnings(scans: list[Scan]) -> list[str]:
+    pictures = [scan for scan in scans if scan.kind == "slices"]
+    single = [scan for scan in pictures if len(scan.files) == 1]
+    # Numbered pictures of unknown persons look like this: each would be a subject of its own
+    # and slices of one person would stand on both sides of a split.
+    if len(single) < 2 or 2 * len(single) <= len(pictures):
+        return []
+    return [
+        f"{len(single)} subjects have one picture only, such as '{single[0].files[0]}': the names "
+        "may not tell the subject, and then a split by subject leaks. Put the pictures of each "
+        "subject into a folder of its own, or set a subject pattern."
+    ]
 
 
 def _hash_files(paths: Sequence[Path]) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from core import atomic_file, text_file
 from core.config import SliceSettings
@@ -25,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 CACHE_VERSION = 2
 _AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
+_MAX_PIXELS = 64_000_000
+_INDEX_COLUMNS = ("label", "subject", "session", "scan", "number")
+_Row: TypeAlias = tuple[int, str, str, str, int]
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,8 @@ def cut_slices(
     """Cut slices out of a volume as the network sees them.
 
     Pictures follow the radiological convention: anterior (axial) or superior (coronal,
-    sagittal) at the top, the subject's right on the left; sagittal ones face right, as in the viewer.
+    sagittal) at the top, the subject's right on the left; sagittal ones face right, as in
+    the viewer.
 
     Returns
     -------
@@ -162,24 +168,49 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     ScanError
         If it cannot be decoded to its end.
     """
+    with _opened_picture(path) as opened:
+        picture = ImageOps.exif_transpose(opened)
+        if picture.mode.startswith("I"):
+            # 16-bit pictures are scaled; Pillow's own conversion would clip them.
+            values = np.asarray(picture, dtype=np.float64)
+            top = max(float(values.max()), 1.0)
+            return np.asarray((values * (255.0 / top)).round(), dtype=np.uint8)
+        return np.asarray(picture.convert("L"), dtype=np.uint8)
+
+
+def read_picture_size(path: Path) -> tuple[int, int]:
+    """Return (height, width) of a ready-made slice, as stored, without decoding it.
+
+    Raises
+    ------
+    ScanError
+        If it is no picture or larger than any slice.
+    """
+    with _opened_picture(path) as picture:
+        return picture.height, picture.width
+
+
+@contextmanager
+def _opened_picture(path: Path) -> Iterator[Image.Image]:
     try:
-        with Image.open(path) as opened:
-            picture = ImageOps.exif_transpose(opened)
-            if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
-                # 16-bit pictures are scaled; Pillow's own conversion would clip them.
-                values = np.asarray(picture, dtype=np.float64)
-                top = max(float(values.max()), 1.0)
-                return np.asarray((values * (255.0 / top)).round(), dtype=np.uint8)
-            return np.asarray(picture.convert("L"), dtype=np.uint8)
+        # The named formats alone: each further decoder is a further way in for bad files.
+        with Image.open(path, formats=("JPEG", "PNG")) as picture:
+            if picture.width * picture.height > _MAX_PIXELS:
+                raise Image.DecompressionBombError
+            yield picture
     except FileNotFoundError as error:
         raise ScanError(
             f"'{path.name}' is no longer there. Reconnect the drive or put it back."
         ) from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except Image.DecompressionBombError as error:
         raise ScanError(
-            f"'{path.name}' is damaged and cannot be read to its end. "
-            "Copy it again from the source."
+            f"'{path.name}' is larger than 64 megapixels, far more than a slice has. "
+            "Export it smaller."
         ) from error
+    except Exception as error:  # decoders raise all kinds on damaged bytes
+        is_empty = path.exists() and path.stat().st_size == 0
+        what = "is empty (0 bytes)" if is_empty else "is damaged or no JPEG or PNG picture"
+        raise ScanError(f"'{path.name}' {what}. Copy it again from the source.") from error
 
 
 def read_pictures(cohort: Cohort, scan: Scan) -> Operation[NDArray[np.uint8]]:
@@ -253,7 +284,7 @@ def prepare_slices(
 
 def _build_cache(cohort: Cohort, folder: Path, settings: SliceSettings) -> Operation[SliceSet]:
     scans = cohort.included_scans
-    rows: list[tuple[int, str, str, str, int]] = []
+    rows: list[_Row] = []
     pixels: list[NDArray[np.uint8]] = []
     failed: list[str] = []
     for done, scan in enumerate(scans):
@@ -269,44 +300,46 @@ def _build_cache(cohort: Cohort, folder: Path, settings: SliceSettings) -> Opera
         rows += [(label, scan.subject, scan.session, scan.key, int(number)) for number in numbers]
     if not pixels:
         raise CohortError("No scan of the cohort could be read. Check that its folder is there.")
-    whole = np.concatenate(pixels)
-    with atomic_file.replacing(folder / "pixels.npy") as path, path.open("wb") as file:
-        np.save(file, whole)
-    # The index is written last: a cache without it is not taken for complete. One that
-    # lacks scans is not kept as complete either, so that a mended file is read next time.
-    if not failed:
-        columns = list(zip(*rows, strict=True))
-        text_file.write_json(
-            folder / "index.json",
-            dict(zip(("label", "subject", "session", "scan", "number"), columns, strict=True)),
-        )
+    try:
+        _store_cache(folder, np.concatenate(pixels), rows, is_complete=not failed)
+    except OSError as error:
+        raise CohortError(
+            f"The slices cannot be stored in '{folder.parent}': {error.strerror}. Free space "
+            "there, or store the cohort elsewhere."
+        ) from error
     return _slice_set(np.load(folder / "pixels.npy", mmap_mode="r"), rows, cohort.classes)
+
+
+def _store_cache(
+    folder: Path, pixels: NDArray[np.uint8], rows: Sequence[_Row], *, is_complete: bool
+) -> None:
+    """Write pixels, then their index: without an index a cache is not taken for complete.
+
+    One that lacks scans gets none, so that a mended file is read next time.
+    """
+    (folder / "index.json").unlink(missing_ok=True)
+    with atomic_file.replacing(folder / "pixels.npy") as path, path.open("wb") as file:
+        np.save(file, pixels)
+    if is_complete:
+        columns = zip(*rows, strict=True)
+        text_file.write_json(folder / "index.json", dict(zip(_INDEX_COLUMNS, columns, strict=True)))
 
 
 def _open_cache(folder: Path, classes: tuple[str, ...]) -> SliceSet | None:
     try:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         pixels = np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False)
-        rows = list(
-            zip(
-                index["label"],
-                index["subject"],
-                index["session"],
-                index["scan"],
-                index["number"],
-                strict=True,
-            )
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+        rows = list(zip(*(index[name] for name in _INDEX_COLUMNS), strict=True))
+        slices = _slice_set(pixels, rows, classes)
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None
-    if len(rows) != len(pixels):
-        return None
-    return _slice_set(pixels, rows, classes)
+    fits = pixels.ndim == 3 and pixels.dtype == np.uint8 and len(rows) == len(pixels)
+    return slices if fits and slices.label.max() < len(classes) else None
 
 
 def _slice_set(
     pixels: NDArray[np.uint8],
-    rows: Sequence[tuple[int, str, str, str, int]],
+    rows: Sequence[_Row],
     classes: tuple[str, ...],
 ) -> SliceSet:
     label, subject, session, scan, number = zip(*rows, strict=True)
@@ -337,15 +370,24 @@ def export_slices(
         If no scan could be read, or ``out`` cannot be written.
     """
     slices = yield from prepare_slices(cohort, cohort_folder, settings)
+    try:
+        yield from _write_pictures(slices, out, picture_format)
+    except OSError as error:
+        raise CohortError(
+            f"The slices cannot be written to '{out}': {error.strerror}. Choose another folder."
+        ) from error
+    return len(slices)
+
+
+def _write_pictures(slices: SliceSet, out: Path, picture_format: str) -> Operation[None]:
     rows = []
     for i in range(len(slices)):
         if i % 20 == 0:
             yield Progress("Writing slices", i, len(slices))
         label = slices.classes[slices.label[i]]
-        name = f"{label}/{slices.scan[i]}_s{slices.number[i]:03d}.{picture_format}"
-        path = out / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file.replacing(path) as temporary:
+        stem = f"{_safe_name(slices.scan[i])}_s{slices.number[i]:03d}"
+        name = f"{_safe_name(label)}/{stem}.{picture_format}"
+        with atomic_file.replacing(out / name) as temporary:
             Image.fromarray(slices.pixels[i]).save(
                 temporary, format="PNG" if picture_format == "png" else "JPEG", quality=95
             )
@@ -353,4 +395,8 @@ def export_slices(
     text_file.write_csv(
         out / "manifest.csv", ("file", "subject", "session", "slice", "label"), rows
     )
-    return len(slices)
+
+
+def _safe_name(text: str) -> str:
+    # Classes come from tables too: "AD/MCI" or "../AD" must not choose the folder.
+    return re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", text).strip(" .") or "_"

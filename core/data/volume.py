@@ -6,10 +6,10 @@ import gzip
 import logging
 import zlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,9 +24,6 @@ _MAX_DECODED_BYTES = 2 * 1024**3
 _MAX_UNPACKED_RATIO, _RATIO_MATTERS_FROM_BYTES = 100, 256 * 1024**2
 # What deflate can reach at most (zlib's technical notes).
 _DEFLATE_LIMIT = 1032
-
-# nibabel prints its own repairs of headers on stderr; what matters we say ourselves.
-logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True)
@@ -121,6 +118,7 @@ def load_volume(path: Path) -> Volume:
             "Copy it again from the source."
         ) from error
     voxels, more = _as_grey_volume(voxels, path)
+    nib = _nibabel()
     turn = nib.orientations.io_orientation(orientation.affine)
     voxels = nib.orientations.apply_orientation(voxels, turn)
     affine = orientation.affine @ nib.orientations.inv_ornt_aff(turn, image.shape[:3])
@@ -133,6 +131,17 @@ def load_volume(path: Path) -> Volume:
         sides_certain=orientation.is_certain,
         warnings=warnings + more + bad + _contrast_warnings(voxels),
     )
+
+
+@cache
+def _nibabel() -> Any:  # noqa: ANN401 - nibabel is untyped
+    # Here, not above: it takes a third of a second to load (and more where scipy is there),
+    # and the window must be on screen first.
+    import nibabel
+
+    # It prints its own repairs of headers on stderr; what matters we say ourselves.
+    logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
+    return nibabel
 
 
 def _open_image(path: Path) -> Any:  # noqa: ANN401 - nibabel is untyped
@@ -148,7 +157,7 @@ def _open_image(path: Path) -> Any:  # noqa: ANN401 - nibabel is untyped
         )
     try:
         # mmap would crash the program where a drive vanishes under it.
-        return nib.load(path, mmap=False)
+        return _nibabel().load(path, mmap=False)
     except PermissionError as error:
         raise ScanError(
             f"'{path.name}' may not be read: you have no permission. Change its access rights."
@@ -218,8 +227,8 @@ def _check_size(path: Path, image: Any) -> None:  # noqa: ANN401 - nibabel is un
     if data.name.lower().endswith(".gz"):
         if wanted > on_disk * _MAX_UNPACKED_RATIO and wanted > _RATIO_MATTERS_FROM_BYTES:
             raise ScanError(
-                f"'{data.name}' has {_size_text(on_disk)} but claims {_size_text(wanted)} of "
-                "voxels. Unpack it yourself if it is genuine."
+                f"'{data.name}' is unusually compressed: its {_size_text(on_disk)} claim "
+                f"{_size_text(wanted)} of voxels. Unpack it yourself if it is genuine."
             )
         there = on_disk * _DEFLATE_LIMIT
     if there < wanted:
@@ -264,31 +273,43 @@ def _check_gzip(path: Path, image: Any) -> None:  # noqa: ANN401 - nibabel is un
 def _read_orientation(path: Path, image: Any) -> _Orientation:  # noqa: ANN401
     affine = np.asarray(image.affine, dtype=np.float64)
     zooms = np.asarray(image.header.get_zooms()[:3], dtype=np.float64)
-    if not np.isfinite(affine).all() or not np.isfinite(zooms).all():
+    base = np.asarray(image.header.get_base_affine(), dtype=np.float64)
+    if not np.isfinite(affine).all() or not np.isfinite(zooms).all() or _is_flat(base):
         raise ScanError(
             f"The orientation entries in the header of '{path.name}' are impossible. "
             "Export it again from the scanner's software."
         )
     unsure = "Left and right are not certain: "
-    if not isinstance(image, nib.Nifti1Pair):
+    if not isinstance(image, _nibabel().Nifti1Pair):
         return _Orientation(affine, False, (unsure + "Analyze files do not store them.",))
     has_codes = image.header["sform_code"] > 0, image.header["qform_code"] > 0
     if not any(has_codes):
         return _Orientation(affine, False, (unsure + "the file has no orientation codes.",))
     if _is_flat(affine):
-        affine = image.header.get_base_affine()
-        return _Orientation(affine, False, (unsure + "the file's orientation entries are zero.",))
-    other = image.header.get_qform() if all(has_codes) else affine
-    if nib.aff2axcodes(other) != nib.aff2axcodes(affine):
-        ways = "".join(nib.aff2axcodes(affine)), "".join(nib.aff2axcodes(other))
-        reason = f"its two orientation entries disagree ({ways[0]} is used, not {ways[1]})."
+        reason = "the file's orientation entries are impossible and were passed over."
+        return _Orientation(base, False, (unsure + reason,))
+    used = _axis_letters(affine)
+    other = _qform_letters(image) if all(has_codes) else used
+    if other != used:
+        reason = f"its two orientation entries disagree ({used} is used, not {other})."
         return _Orientation(affine, False, (unsure + reason,))
     return _Orientation(affine, True, ())
 
 
+def _axis_letters(affine: NDArray[np.float64]) -> str:
+    return "".join(letter or "?" for letter in _nibabel().aff2axcodes(affine))
+
+
+def _qform_letters(image: Any) -> str:  # noqa: ANN401 - nibabel is untyped
+    try:
+        return _axis_letters(image.header.get_qform())
+    except ValueError:  # a quaternion longer than 1
+        return "???"
+
+
 def _is_flat(affine: NDArray[np.float64]) -> bool:
-    """Tell whether an affine maps the volume onto a plane, so that no voxel has a size."""
-    return bool(abs(np.linalg.det(affine[:3, :3])) < 1e-12)
+    """Tell whether an affine maps the volume onto a plane, so that an axis has no direction."""
+    return bool(np.isnan(_nibabel().io_orientation(affine)).any())
 
 
 def _frame_warnings(shape: tuple[int, ...]) -> tuple[str, ...]:
@@ -298,8 +319,6 @@ def _frame_warnings(shape: tuple[int, ...]) -> tuple[str, ...]:
 
 
 def _as_grey_volume(voxels: Any, path: Path) -> tuple[Any, tuple[str, ...]]:  # noqa: ANN401
-    while voxels.ndim > 3:
-        voxels = voxels[..., 0]
     if voxels.dtype.names is not None:
         parts = [voxels[name].astype(np.float32) for name in voxels.dtype.names[:3]]
         return np.mean(parts, axis=0), ("Colours were averaged to grey.",)

@@ -157,6 +157,10 @@ def test_that_disagreeing_orientation_entries_are_told(voxels, affine, tmp_path)
     assert "disagree (RAS is used, not LAS)" in volume.warnings[0]
     assert np.array_equal(volume.voxels, voxels)
 
+    data = (tmp_path / "scan.nii").read_bytes()
+    (tmp_path / "scan.nii").write_bytes(patched(data, 256, "f", 5.0))  # no unit quaternion
+    assert "not ???" in load_volume(tmp_path / "scan.nii").warnings[0]
+
 
 @pytest.mark.parametrize(("offset", "entries"), [(280, [0.0] * 12), (284, [1e18])])
 def test_that_flat_orientation_entries_fall_back_to_voxel_sizes(
