@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Literal
 
 from core import text_file
+from core.data.findings import finding_from_record, finding_record
 from core.errors import CohortError
 
 FORMAT_VERSION = 1
@@ -47,7 +48,8 @@ class Scan:
     sha256 : str
         Of the bytes of all its files, in order.
     warnings : tuple of str
-        Plain sentences on what is doubtful.
+        Plain sentences on what is doubtful; those with a code are findings
+        (:class:`core.data.findings.Finding`).
     included : bool
         Whether it takes part.
     """
@@ -192,9 +194,9 @@ def save_cohort(cohort: Cohort, folder: Path) -> Path:
         "root": stored,
         "classes": cohort.classes,
         "simulated": cohort.simulated,
-        "scans": [dataclasses.asdict(scan) for scan in cohort.scans],
+        "scans": [_scan_record(scan) for scan in cohort.scans],
         "skipped": [dataclasses.asdict(item) for item in cohort.skipped],
-        "warnings": cohort.warnings,
+        "warnings": [finding_record(item) for item in cohort.warnings],
     }
     text_file.write_json(folder / COHORT_FILE, record)
     return folder
@@ -246,7 +248,7 @@ def _cohort_from_record(record: Any, path: Path) -> Cohort:  # noqa: ANN401 - pa
                 Skipped(str(item["file"]), str(item["reason"]))
                 for item in record.get("skipped", ())
             ),
-            warnings=tuple(record.get("warnings", ())),
+            warnings=tuple(finding_from_record(item) for item in record.get("warnings", ())),
             simulated=bool(record.get("simulated", False)),
         )
         if unknown := {scan.label for scan in cohort.included_scans} - set(cohort.classes):
@@ -277,9 +279,16 @@ def _scan_from_record(item: Mapping[str, Any]) -> Scan:
         shape=tuple(int(size) for size in item["shape"]),
         spacing_mm=tuple(float(size) for size in item["spacing_mm"]),
         sha256=str(item["sha256"]),
-        warnings=tuple(item["warnings"]),
+        warnings=tuple(finding_from_record(finding) for finding in item["warnings"]),
         included=bool(item["included"]),
     )
+
+
+def _scan_record(scan: Scan) -> dict[str, Any]:
+    return {
+        **dataclasses.asdict(scan),
+        "warnings": [finding_record(item) for item in scan.warnings],
+    }
 
 
 def _is_below_root(file: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from core.data.findings import Finding
 from core.errors import ScanError
 
 logger = logging.getLogger(__name__)
@@ -314,14 +315,14 @@ def _is_flat(affine: NDArray[np.float64]) -> bool:
 
 def _frame_warnings(shape: tuple[int, ...]) -> tuple[str, ...]:
     if len(shape) > 3 and shape[3] > 1:
-        return (f"Holds {shape[3]} frames; the first is used.",)
+        return (Finding(f"Holds {shape[3]} frames; the first is used.", "frame_used"),)
     return ()
 
 
 def _as_grey_volume(voxels: Any, path: Path) -> tuple[Any, tuple[str, ...]]:  # noqa: ANN401
     if voxels.dtype.names is not None:
         parts = [voxels[name].astype(np.float32) for name in voxels.dtype.names[:3]]
-        return np.mean(parts, axis=0), ("Colours were averaged to grey.",)
+        return np.mean(parts, axis=0), (Finding("Colours were averaged to grey.", "colour"),)
     if np.iscomplexobj(voxels):
         raise ScanError(f"'{path.name}' holds complex numbers. Save its magnitude as a volume.")
     return voxels, ()
@@ -336,13 +337,17 @@ def _finite(voxels: Any, path: Path) -> tuple[NDArray[np.float32], tuple[str, ..
     if not finite.any():
         raise ScanError(f"'{path.name}' holds no finite voxel. Export it again.")
     bad = int(values.size - np.count_nonzero(finite))
-    return np.where(finite, values, np.float32(0)), (f"{bad} voxels were not finite and are 0.",)
+    return np.where(finite, values, np.float32(0)), (
+        Finding(f"{bad} voxels were not finite and are 0.", "not_finite"),
+    )
 
 
 def _contrast_warnings(voxels: NDArray[np.float32]) -> tuple[str, ...]:
     low, high = voxels.min(), voxels.max()
     if low == high:
-        return (f"Every voxel has the same value ({low:g}): its slices are black.",)
+        text = f"Every voxel has the same value ({low:g}): its slices are black."
+        return (Finding(text, "constant"),)
     if np.all((voxels == low) | (voxels == high)):
-        return ("Holds two values only: it looks like a mask, no scan.",)
+        text = "Holds two values only: it looks like a mask, no scan."
+        return (Finding(text, "looks_like_mask"),)
     return ()
