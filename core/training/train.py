@@ -5,12 +5,13 @@ Shapes: N batch, H and W pixels, K classes, F penultimate features.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 import os
 import platform
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def train(
     """
     cohort.require_trainable()
     device = choose_device(settings.training.device)
-    weights, transform_input = _pretrained(settings.training)
+    start = _read_start(settings.training)
     slices = yield from prepare_slices(cohort, cohort_folder, settings.slices)
     split = split_slices(slices, settings.split, settings.training.seed)
     audit = audit_split(slices, split, settings.split.mode)
@@ -109,16 +110,18 @@ def train(
         yield Notice(audit.sentence())
     yield Progress("Building the network")
     torch.manual_seed(settings.training.seed)
-    network = build_network(settings.training, len(cohort.classes), transform_input=transform_input)
-    if weights is not None:
-        source = Path(settings.training.weights).name or "torchvision's cache"
-        pretrained.put_weights(network, settings.training.network, weights, source)
+    network = build_network(
+        settings.training, len(cohort.classes), transform_input=start.transform_input
+    )
+    if start.weights is not None:
+        pretrained.put_weights(network, settings.training.network, start.weights, start.name)
     writer = create_run(
         runs,
-        settings,
+        _without_place(settings, start),
         {
             **_record(cohort, settings, network, device),
-            "transform_input": transform_input,
+            "transform_input": start.transform_input,
+            "weights": start.record(),
             "shared_subjects": audit.shared_subjects,
             "duplicate_slices": audit.duplicate_slices,
             "neighbouring_slices": audit.neighbouring_slices,
@@ -216,13 +219,46 @@ def _relative_folder(cohort_folder: Path, run_folder: Path) -> str:
         return cohort_folder.resolve().as_posix()
 
 
-def _pretrained(settings: TrainSettings) -> tuple[dict[str, Tensor] | None, bool]:
-    """Return the weights to start from, and whether GoogLeNet must rescale its input."""
+@dataclass(frozen=True)
+class _Start:
+    """What a network starts from: weights of a file, or random ones where there is none."""
+
+    weights: dict[str, Tensor] | None = None
+    transform_input: bool = False
+    name: str = ""
+    sha256: str = ""
+
+    def record(self) -> dict[str, str] | None:
+        """Return what ``run.json`` says of it: never where the file lay."""
+        if self.weights is None:
+            return None
+        return {"name": self.name, "sha256": self.sha256}
+
+
+def _read_start(settings: TrainSettings) -> _Start:
+    """Return what the regime starts from; GoogLeNet rescales its input for ImageNet weights."""
     if settings.regime == "scratch":
-        return None, False
+        return _Start()
     path = pretrained.find_weights(settings.network, settings.weights)
-    transform = settings.network == "googlenet" and pretrained.from_imagenet(settings.weights)
-    return pretrained.load_weights(path), transform
+    is_own = path.name == "network.safetensors"
+    return _Start(
+        weights=pretrained.load_weights(path),
+        transform_input=settings.network == "googlenet"
+        and pretrained.from_imagenet(settings.weights),
+        name=path.parent.name if is_own else path.name,
+        sha256=_sha256(path),
+    )
+
+
+def _without_place(settings: RunSettings, start: _Start) -> RunSettings:
+    """Return the settings to store: the weights by name, without the folder they lay in."""
+    name = start.name if settings.training.weights else ""
+    return replace(settings, training=replace(settings.training, weights=name))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _start(

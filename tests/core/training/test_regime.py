@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import zipfile
 from pathlib import Path
@@ -217,3 +218,14 @@ def test_that_the_gateway_lets_torchvision_networks_be_built():
     network = models.resnet18(weights=None, num_classes=2).eval()
     assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 2)
     assert hasattr(torch.ops.torchvision, "nms")
+
+
+def test_that_the_record_names_the_weights_but_not_their_folder(cohort, earlier_run, tmp_path):
+    file = tmp_path / "secret place" / "mine.safetensors"
+    file.parent.mkdir()
+    file.write_bytes((earlier_run / "network.safetensors").read_bytes())
+    path = train(cohort, settings_for("cnn2d", "frozen", file, size=32), tmp_path / "runs")
+    assert "secret place" not in (path / "run.json").read_text(encoding="utf-8")
+    record = Run(path).record["weights"]
+    assert record["name"] == "mine.safetensors"
+    assert record["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
