@@ -55,6 +55,7 @@ class AnalysisTabs(QWidget):
         self._facts = QLabel(self)
         self._facts.setWordWrap(True)
         self.tabs = QTabWidget(self)
+        self.tabs.setDocumentMode(True)
         self.comparison = ComparisonView(self)
         self._build_tabs()
         self._stack = QStackedWidget(self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from core.analysis import correlation, evaluation, features, weights
 from core.figure import Figure, Table
@@ -12,18 +12,20 @@ from core.run_folder import Run
 
 # Value of each option by its name; "epoch" is an int, or None for the last.
 Options = Mapping[str, Any]
+Values: TypeAlias = tuple[tuple[Any, str], ...]
 
 
 @dataclass(frozen=True)
 class Choice:
     """One option of a view: a list to choose from, or a tick where ``values`` is empty.
 
-    ``values`` are (value, words); the first, or ``ticked``, is the default.
+    ``values`` are (value, words), or a function of the run that returns them; the first, or
+    ``ticked``, is the default. With fewer than two values of a run there is nothing to choose.
     """
 
     name: str
     title: str
-    values: tuple[tuple[Any, str], ...] = ()
+    values: Values | Callable[[Run], Values] = ()
     ticked: bool = False
 
 
@@ -57,10 +59,24 @@ _COUNT_BY = Choice("by", "Count", (("slice", "slices"), ("subject", "subjects"))
 _METHOD = Choice("method", "Correlation", (("pearson", "Pearson"), ("spearman", "Spearman")))
 
 
+def _pairs(run: Run) -> Values:
+    pairs = features.class_pairs(run, None)
+    if len(pairs) < 2:
+        return ()
+    return ((None, "All pairs"), *((pair, f"{pair[0]} and {pair[1]}") for pair in pairs))
+
+
+_PAIR = Choice("pair", "Classes", _pairs)
+
+
 def _scatter(run: Run, options: Options) -> Figure:
     degrees = [degree for degree in (1, 2, 3, 4) if options[f"degree_{degree}"]]
     return weights.fcl_scatter(
-        run, epoch=options["epoch"], degrees=degrees, show_null=options["null"]
+        run,
+        pair=options["pair"],
+        epoch=options["epoch"],
+        degrees=degrees,
+        show_null=options["null"],
     )
 
 
@@ -69,7 +85,7 @@ def _fits(run: Run, options: Options) -> Table:
 
 
 def _null(run: Run, options: Options) -> Figure:
-    return weights.fcl_null(run, epoch=options["epoch"])
+    return weights.fcl_null(run, pair=options["pair"], epoch=options["epoch"])
 
 
 def _null_table(run: Run, options: Options) -> Table:
@@ -128,11 +144,12 @@ TABS: tuple[Tab, ...] = (
                 "Class against class",
                 _scatter,
                 "Each dot is one input of the final layer: its weight for one class against its "
-                "weight for the other. The curves are the paper's fits in z. The dashed line is what "
-                "softmax training gives from the initial weights alone; a fit along it needs no "
-                "class information. (Khagi & Kwon 2022, Fig. 3)",
+                "weight for the other. The curves are the paper's fits in z. The dashed line is "
+                "what softmax training gives from the initial weights alone; a fit along it needs "
+                "no class information. (Khagi & Kwon 2022, Fig. 3)",
                 _fits,
                 (
+                    _PAIR,
                     Choice("degree_1", "Straight line"),
                     Choice("degree_2", "Quadratic", ticked=True),
                     Choice("degree_3", "Cubic", ticked=True),
@@ -148,6 +165,7 @@ TABS: tuple[Tab, ...] = (
                 "without weight decay, only the difference is learned and only it decides. The "
                 "learned fraction L says how much of the picture training made.",
                 _null_table,
+                (_PAIR,),
                 has_epochs=True,
             ),
             View(

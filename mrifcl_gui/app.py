@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QApplication
 from qasync import QEventLoop
 
 from mrifcl_gui.icons import icon_file
+from mrifcl_gui.job import cancel_and_wait
 from mrifcl_gui.main_window import MainWindow
 from mrifcl_gui.messages import FaultReporter
 from mrifcl_gui.session import Session
@@ -29,6 +30,11 @@ def run_window(arguments: list[str]) -> int:
             "such as 'mri-fcl demo'; 'mri-fcl --help' lists them.\n"
         )
         return 1
+    paths = [Path(argument) for argument in arguments]
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        sys.stderr.write(f"There is no '{missing[0]}'. Check its name.\n")
+        return 1
     app = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(app, QApplication)
     app.setApplicationName("MRI-FCL")
@@ -42,15 +48,13 @@ def run_window(arguments: list[str]) -> int:
     session = Session()
     window = MainWindow(session)
     window.show()
-    paths = [Path(argument) for argument in arguments]
-    missing = [path for path in paths if not path.exists()]
-    if missing:
-        sys.stderr.write(f"There is no '{missing[0]}'. Check its name.\n")
-        return 1
     if paths:
         session.open_paths(paths)
     with loop:
         loop.run_forever()
+        # The loop also ends without the window being closed (the session of the desktop ends).
+        session.close()
+        cancel_and_wait()
     return 0
 
 

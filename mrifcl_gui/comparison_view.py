@@ -62,7 +62,9 @@ class ComparisonView(QWidget):
 
     def _on_compared(self, tables: tuple[Table, Table]) -> None:
         self.table.show_table(tables[0])
-        self.claims.show_table(tables[1])
+        self.claims.show_table(
+            tables[1], shows_warning=tables[1].warning not in ("", tables[0].warning)
+        )
 
     def _on_finished(self) -> None:
         if self._job is not None:

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QPointF, Qt, QTimer, Signal
-from PySide6.QtGui import QMouseEvent, QPalette, QShowEvent
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import (
+    QColor,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPalette,
+    QPen,
+    QShowEvent,
+)
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from core.figure import GREEN
+from core.figure import GREEN, Symbol
 from core.progress import BatchDone, EpochMetrics
 from core.run_folder import History
+from mrifcl_gui.class_mark import paint_symbol
 from mrifcl_gui.config_form import AlertLabel
 
 Array = NDArray[np.float64]
@@ -70,6 +80,14 @@ class CurvesView(QWidget):
         self._timer.timeout.connect(self._on_redraw_due)
         self.loss_plot = _EpochPlot(self.tr("Loss (cross-entropy, nat)"), self)
         self.accuracy_plot = _EpochPlot(self.tr("Accuracy (%)"), self, high=100.0)
+        self._legend = _Legend(
+            {
+                "train": self.tr("Training"),
+                "validation": self.tr("Validation"),
+                "running_loss": self.tr("Training, this batch"),
+            },
+            self,
+        )
         self._readout = QLabel(self)
         self._note = QLabel(self)
         self._alert = AlertLabel(self)
@@ -89,7 +107,7 @@ class CurvesView(QWidget):
             column.clear()
         for plot in (self.loss_plot, self.accuracy_plot):
             plot.set_epochs(self._epochs)
-        self.loss_plot.set_in_legend(self._curves["running_loss"], True)
+        self._legend.set_visible("running_loss", True)
         self._pointed_at = math.inf
         self._mark_dirty()
 
@@ -114,7 +132,11 @@ class CurvesView(QWidget):
         """Show the curves of a run on disk."""
         self.start(int(history.epoch.max()) if len(history.epoch) else 1)
         # Batches are not kept on disk, so they need no place in the legend.
-        self.loss_plot.set_in_legend(self._curves["running_loss"], False)
+        self._legend.set_visible("running_loss", False)
+        self.add_history(history)
+
+    def add_history(self, history: History) -> None:
+        """Add the epochs of a run on disk; more may follow them."""
         self._columns["epoch"].extend(history.epoch.astype(float))
         for name in _NAMES:
             self._columns[name].extend(getattr(history, name))
@@ -155,19 +177,19 @@ class CurvesView(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
+        layout.addWidget(self._legend)
         layout.addLayout(plots, 1)
         layout.addWidget(self._readout)
         layout.addWidget(self._alert)
         layout.addWidget(self._note)
 
     def _build_curves(self) -> None:
-        training, validation = self.tr("Training"), self.tr("Validation")
         self._curves = {
-            "running_loss": self.loss_plot.add_curve(self.tr("Training, this batch")),
-            "train_loss": self.loss_plot.add_curve(training),
-            "validation_loss": self.loss_plot.add_curve(validation),
-            "train_accuracy": self.accuracy_plot.add_curve(training),
-            "validation_accuracy": self.accuracy_plot.add_curve(validation),
+            "running_loss": self.loss_plot.add_curve(),
+            "train_loss": self.loss_plot.add_curve(),
+            "validation_loss": self.loss_plot.add_curve(),
+            "train_accuracy": self.accuracy_plot.add_curve(),
+            "validation_accuracy": self.accuracy_plot.add_curve(),
         }
 
     def _apply_palette(self) -> None:
@@ -179,6 +201,7 @@ class CurvesView(QWidget):
         for name, curve in self._curves.items():
             if name == "running_loss":
                 curve.setPen(pg.mkPen(faint, width=1))
+                self._legend.set_look(name, faint, width=1)
                 continue
             is_training = name.startswith("train")
             # Neither colour is a class's colour; the style tells them apart without colour.
@@ -188,6 +211,11 @@ class CurvesView(QWidget):
             curve.setSymbolSize(5)
             curve.setSymbolPen(pg.mkPen(colour))
             curve.setSymbolBrush(pg.mkBrush(colour if is_training else self.palette().base()))
+            fill = QColor(colour) if is_training else self.palette().color(QPalette.ColorRole.Base)
+            symbol: Symbol = "circle" if is_training else "square"
+            self._legend.set_look(
+                "train" if is_training else "validation", colour, symbol=symbol, fill=fill
+            )
 
     def _mark_dirty(self) -> None:
         self._is_dirty = True
@@ -286,13 +314,86 @@ class _RunningCurve:
         return array[:, 0], array[:, 1]
 
 
+@dataclass
+class _Look:
+    colour: QColor
+    width: int
+    symbol: Symbol | None
+    fill: QColor
+
+
+class _Legend(QWidget):
+    """What the lines are, in one row above both plots, where it hides none of them."""
+
+    def __init__(self, names: dict[str, str], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._names = names
+        self._looks: dict[str, _Look] = {}
+        self._hidden: set[str] = set()
+        self.setAccessibleName(", ".join(names.values()))
+        self.setFixedHeight(self.fontMetrics().height() + 4)
+
+    def set_look(
+        self,
+        key: str,
+        colour: QColor,
+        *,
+        width: int = 2,
+        symbol: Symbol | None = None,
+        fill: QColor | None = None,
+    ) -> None:
+        """Draw the sample of one line like the line."""
+        self._looks[key] = _Look(QColor(colour), width, symbol, QColor(fill or colour))
+        self.update()
+
+    def set_visible(self, key: str, visible: bool) -> None:
+        """Name one line, or not."""
+        (self._hidden.discard if visible else self._hidden.add)(key)
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the samples and their words."""
+        del event
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        left, middle = 4.0, self.height() / 2
+        for key, words in self._names.items():
+            if key in self._hidden or key not in self._looks:
+                continue
+            look = self._looks[key]
+            painter.setPen(QPen(look.colour, look.width))
+            painter.drawLine(QPointF(left, middle), QPointF(left + 28, middle))
+            if look.symbol is not None:
+                centre = QPointF(left + 14, middle)
+                paint_symbol(painter, look.symbol, centre, size=9, colour=look.colour)
+                paint_symbol(painter, look.symbol, centre, size=5, colour=look.fill)
+            painter.setPen(self.palette().color(QPalette.ColorRole.WindowText))
+            width = self.fontMetrics().horizontalAdvance(words)
+            area = QRectF(left + 36, 0, width + 4, self.height())
+            painter.drawText(area, Qt.AlignmentFlag.AlignVCenter, words)
+            left += 36 + width + 24
+        painter.end()
+
+
+class _EpochAxis(pg.AxisItem):
+    """An axis whose ticks are whole numbers."""
+
+    def tickSpacing(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, float]]:
+        """Return the usual spacings that are whole; 1 where none is."""
+        usual = super().tickSpacing(minVal, maxVal, size)
+        whole = [
+            (spacing, offset) for spacing, offset in usual if spacing >= 1 and spacing % 1 == 0
+        ]
+        return whole or [(1, 0)]
+
+
 class _EpochPlot(pg.PlotWidget):
     """One plot against the epoch; a double click takes back any zooming."""
 
     pointed = Signal(float)
 
     def __init__(self, title: str, parent: QWidget | None, *, high: float = 1.0) -> None:
-        super().__init__(parent)
+        super().__init__(parent, axisItems={"bottom": _EpochAxis("bottom")})
         self._epochs, self._high, self._is_zoomed = 1, high, False
         self.setAccessibleName(title)
         self.setToolTip(self.tr("Wheel zooms, dragging moves, a double click resets"))
@@ -308,21 +409,12 @@ class _EpochPlot(pg.PlotWidget):
         item.setContentsMargins(4, 8, 16, 4)
         if high == 100.0:
             item.getAxis("left").setTickSpacing(20, 10)
-        self._legend = item.addLegend(offset=(-8, 8) if high == 1.0 else (-8, -8))
         item.getViewBox().sigRangeChangedManually.connect(self._on_zoomed)
         self.scene().sigMouseMoved.connect(self._on_mouse_moved)
 
-    def add_curve(self, name: str) -> Any:  # noqa: ANN401 - pyqtgraph has no types
+    def add_curve(self) -> Any:  # noqa: ANN401 - pyqtgraph has no types
         """Add an empty line."""
-        return self.getPlotItem().plot(name=name)
-
-    def set_in_legend(self, curve: Any, wanted: bool) -> None:  # noqa: ANN401
-        """Name ``curve`` in the legend, or not."""
-        is_there = self._legend.getLabel(curve) is not None
-        if wanted and not is_there:
-            self._legend.addItem(curve, curve.name())
-        elif is_there and not wanted:
-            self._legend.removeItem(curve)
+        return self.getPlotItem().plot()
 
     def set_epochs(self, epochs: int) -> None:
         """Let the x axis end at ``epochs``."""
@@ -344,10 +436,6 @@ class _EpochPlot(pg.PlotWidget):
             axis = self.getPlotItem().getAxis(side)
             axis.setPen(pg.mkPen(text))
             axis.setTextPen(pg.mkPen(text))
-        self._legend.setLabelTextColor(text)
-        for _, label in self._legend.items:
-            # WORKAROUND: pyqtgraph 0.14 notes the new colour of a label but does not draw it.
-            label.setText(label.text)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """Show everything again."""

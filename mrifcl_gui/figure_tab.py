@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
@@ -58,7 +59,7 @@ class FigureTab(QWidget):
         self.figure_view = FigureView(self)
         self.table_view = TableView(self)
         self.export = ExportButton(self)
-        self.export.set_source(self._shown_figure)
+        self.export.set_source(self.figure_view.figure)
         self.export.failed.connect(self._on_export_failed)
         self.figure_view.failed.connect(self._on_export_failed)
         self.epoch = QSlider(Qt.Orientation.Horizontal, self)
@@ -212,11 +213,11 @@ class FigureTab(QWidget):
         return control.isChecked()
 
     def _fit_epochs(self) -> None:
-        count = (
-            len(self._run.fc_history.epoch)
-            if self._run is not None and self.view.has_epochs and self._run.has_features
-            else 0
-        )
+        count = 0
+        if self._run is not None and self.view.has_epochs and self._run.has_features:
+            # Damaged arrays are told when the figure is computed.
+            with contextlib.suppress(MriFclError):
+                count = len(self._run.fc_history.epoch)
         self._epoch_row.setVisible(count > 1)
         with QSignalBlocker(self.epoch):
             self.epoch.setRange(0, max(0, count - 1))
@@ -284,9 +285,6 @@ class FigureTab(QWidget):
 
     def _on_export_failed(self, text: str) -> None:
         self.problem.emit(MriFclError(text))
-
-    def _shown_figure(self) -> Figure | None:
-        return self.figure_view.figure
 
 
 def _make(run: Run, view: View, options: Options) -> Operation[tuple[Figure, Table | None]]:

@@ -12,7 +12,6 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QThread, Signal
 from shiboken6 import isValid
-from shiboken6 import isValid
 
 from core.errors import MriFclError
 from core.progress import BatchDone, Operation, Progress
@@ -146,14 +145,6 @@ class _Waiter(QObject):
     def __init__(self, future: asyncio.Future[Any], parent: QObject) -> None:
         super().__init__(parent)
         self._future = future
-
-    def settle(self, outcome: str, value: Any) -> None:  # noqa: ANN401 - result or exception
-        if outcome == "succeeded":
-            self.on_succeeded(value)
-        elif outcome == "failed":
-            self.on_failed(value)
-        else:
-            self.on_cancelled()
 
     def settle(self, outcome: str, value: Any) -> None:  # noqa: ANN401 - result or exception
         if outcome == "succeeded":

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QSize, Qt, QUrl
+from PySide6.QtCore import QEvent, QRect, QSize, Qt, QTimer, QUrl
 from PySide6.QtGui import (
     QAction,
     QActionGroup,
     QCloseEvent,
     QDesktopServices,
+    QDragEnterEvent,
+    QDropEvent,
     QGuiApplication,
     QKeySequence,
 )
@@ -28,19 +33,19 @@ from PySide6.QtWidgets import (
 )
 
 from core.analysis.comparison import PAPER_TABLE_2
-from core.config import RunSettings
-from core.data.cohort import COHORT_FILE, Scan
+from core.config import NETWORK_TITLES, RunSettings, SliceSettings
+from core.data.cohort import Cohort, Scan
 from core.data.leakage import LeakageAudit
 from core.data.scan_folder import compile_pattern, expected_slices
 from core.data.volume import Volume
-from core.errors import CohortError
+from core.errors import CohortError, MriFclError, ScanError, SettingsError
 from core.run_folder import Run
 from core.tasks import ScannedCohort, ScanStrip
 from mrifcl_gui import preferences
-from mrifcl_gui.about import show_about, show_shortcuts
+from mrifcl_gui.about import device_text, show_about, show_shortcuts
 from mrifcl_gui.analysis_tabs import AnalysisTabs
 from mrifcl_gui.cohort_panel import CohortPanel
-from mrifcl_gui.job import cancel_and_wait, running_jobs
+from mrifcl_gui.job import Job, cancel_and_wait, running_jobs
 from mrifcl_gui.messages import show_error
 from mrifcl_gui.runs_panel import RunsPanel
 from mrifcl_gui.session import Session
@@ -48,7 +53,10 @@ from mrifcl_gui.task_dock import TaskDock
 from mrifcl_gui.theme import rail_icon
 from mrifcl_gui.training_panel import TrainingPanel
 
+logger = logging.getLogger(__name__)
+
 PLACES = ("cohort", "train", "runs", "analyse")
+SETTLE_MS = 500
 
 
 class MainWindow(QMainWindow):
@@ -70,6 +78,8 @@ class MainWindow(QMainWindow):
         self.task_dock = TaskDock(self)
         self._places = QStackedWidget(self)
         self._rail: list[QToolButton] = []
+        self._comparing = False
+        self._strip_slices: SliceSettings | None = None
         self._place_titles = (
             self.tr("Cohort"),
             self.tr("Train"),
@@ -79,6 +89,9 @@ class MainWindow(QMainWindow):
         self._build_body()
         self._build_menus()
         self._build_status()
+        self._form_settled = QTimer(self)
+        self._form_settled.setSingleShot(True)
+        self._form_settled.setInterval(SETTLE_MS)
         self._connect_cohort()
         self._connect_training()
         self._connect_runs()
@@ -102,7 +115,9 @@ class MainWindow(QMainWindow):
         column.addWidget(self.task_dock)
         self.setCentralWidget(body)
         self.setWindowTitle(self.tr("MRI-FCL – research use only"))
-        self.setMinimumSize(QSize(960, 620))
+        screen = QGuiApplication.primaryScreen().availableSize()
+        self.setMinimumSize(QSize(960, 620).boundedTo(screen))
+        self.setAcceptDrops(True)
 
     def _build_rail(self) -> QWidget:
         rail = QWidget(self)
@@ -184,7 +199,11 @@ class MainWindow(QMainWindow):
     def _build_status(self) -> None:
         self._cohort_status = QLabel(self.tr("No cohort"), self)
         self._run_status = QLabel(self)
-        for label in (self._cohort_status, self._run_status):
+        # In one short phrase; what to do about it is said in full on pointing.
+        whole = device_text()
+        self._device_status = QLabel(whole.partition(". ")[0], self)
+        self._device_status.setToolTip(whole)
+        for label in (self._run_status, self._cohort_status, self._device_status):
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setContentsMargins(8, 0, 8, 0)
             self.statusBar().addPermanentWidget(label)
@@ -203,6 +222,9 @@ class MainWindow(QMainWindow):
         panel.viewer.set_radiological(preferences.is_radiological())
         panel.viewer.orientation_changed.connect(preferences.set_radiological)
         session.job_started.connect(self.task_dock.add_job)
+        session.job_lasts.connect(self._on_job_lasts)
+        session.settings_changed.connect(self._on_settings_changed)
+        session.settings_suggested.connect(self._on_settings_suggested)
         session.cohort_opened.connect(self._on_cohort_opened)
         session.scan_read.connect(self._on_scan_read)
         session.strip_read.connect(self._on_strip_read)
@@ -214,6 +236,10 @@ class MainWindow(QMainWindow):
         panel.start_requested.connect(self._on_start_training)
         panel.stop_requested.connect(session.stop_training)
         panel.cohort_requested.connect(self._on_cohort_place)
+        panel.queue_changed.connect(session.set_queue)
+        panel.analyse_requested.connect(self._on_analyse_trained)
+        panel.settings_changed.connect(self._form_settled.start)
+        self._form_settled.timeout.connect(self._on_form_settled)
         session.training_started.connect(self._on_training_started)
         session.training_event.connect(panel.show_event)
         session.training_ended.connect(self._on_training_ended)
@@ -236,24 +262,20 @@ class MainWindow(QMainWindow):
         panel.folder_requested.connect(self._on_folder)
         panel.run_dropped.connect(self._on_run_dropped)
         panel.train_requested.connect(self._on_train_place)
+        panel.resume_requested.connect(session.resume)
         session.runs_changed.connect(panel.show_runs)
         session.runs_opened.connect(self._on_runs_opened)
         self.analysis_tabs.job_started.connect(self.task_dock.add_job)
         self.analysis_tabs.problem.connect(self._on_problem)
         self.analysis_tabs.runs_requested.connect(self._on_runs_place)
-        self._comparing = False
 
     def _restore(self) -> None:
         kept = preferences.geometry()
         if kept is None or not self.restoreGeometry(kept):
             self.resize(1280, 800)
-        screen = QGuiApplication.primaryScreen().availableGeometry()
-        if not any(
-            item.availableGeometry().intersects(self.frameGeometry())
-            for item in QGuiApplication.screens()
-        ):
-            self.move(screen.topLeft())
-        self.resize(self.size().boundedTo(screen.size()))
+        screens = [screen.availableGeometry() for screen in QGuiApplication.screens()]
+        primary = QGuiApplication.primaryScreen().availableGeometry()
+        self.setGeometry(place_on_screen(self.geometry(), screens, primary))
 
     # Asking
 
@@ -354,40 +376,48 @@ class MainWindow(QMainWindow):
         self.go_to("cohort")
 
     def _on_cohort_changed(self, _cohort: object) -> None:
-        opened = self.session.opened
-        if opened is None:
+        if self.session.opened is None:
             return
-        cohort, settings = opened.cohort, self.session.settings
-        n_slices = expected_slices(cohort, settings.slices.count)
+        self._write_cohort(self.session.opened)
+        self.session.audit()
+
+    def _write_cohort(self, opened: ScannedCohort) -> None:
+        cohort, cut = opened.cohort, self.session.settings.slices
         said = self.tr("{0}: {1} subjects, about {2} slices, {3}").format(
-            opened.folder.stem, len(cohort.subjects), n_slices, " / ".join(cohort.classes)
+            opened.folder.stem,
+            len(cohort.subjects),
+            expected_slices(cohort, cut.count),
+            " / ".join(cohort.classes),
         )
         self._cohort_status.setText(said)
         self.training_panel.set_cohort(cohort.classes, said)
-        cut = settings.slices
-        self.cohort_panel.show_slice_settings(
-            self.tr("Slices: {0} {1}, every {2}, about the middle of the {3}").format(
-                cut.count, cut.plane, cut.step, cut.centre
-            )
-        )
-        try:
-            cohort.require_trainable()
-        except CohortError:
+        self.cohort_panel.show_slice_settings(slices_text(cut, cohort))
+
+    def _on_settings_changed(self, settings: RunSettings) -> None:
+        if self.session.opened is None:
             return
-        self.session.audit()
+        self._write_cohort(self.session.opened)
+        shown = self.cohort_panel.scan_list.selected_scan
+        if shown is not None and settings.slices != self._strip_slices:
+            self.session.read_scan(shown)
+
+    def _on_settings_suggested(self, settings: RunSettings) -> None:
+        self.training_panel.set_settings(settings)
+        self._on_form_settled()
+
+    def _on_form_settled(self) -> None:
+        self._form_settled.stop()
+        try:
+            settings = self.training_panel.settings()
+        except SettingsError:
+            return  # the form says what is wrong
+        self.session.change_settings(settings)
 
     def _on_audit(self, audit: LeakageAudit) -> None:
-        split = self.session.settings.split
-        self.cohort_panel.show_split(
-            self.tr("Split: by {0} {1:g}:{2:g}:{3:g}, seed {4}").format(
-                audit.mode,
-                split.train_share,
-                split.validation_share,
-                split.test_share,
-                self.session.settings.training.seed,
-            ),
-            audit.leaks,
-        )
+        self.cohort_panel.show_split(split_text(self.session.settings), audit.leaks)
+
+    def _on_job_lasts(self, job: Job) -> None:
+        self.task_dock.add_job(job, keeps_failure=False)
 
     def _on_scan_selected(self, scan: Scan) -> None:
         self.cohort_panel.show_busy(self.tr("Reading {0}…").format(scan.key))
@@ -400,6 +430,7 @@ class MainWindow(QMainWindow):
             self.cohort_panel.show_pictures(shown, scan)
 
     def _on_strip_read(self, scan: Scan, strip: ScanStrip) -> None:
+        self._strip_slices = self.session.settings.slices
         self.cohort_panel.show_strip(
             strip.pixels,
             [int(number) for number in strip.numbers],
@@ -418,17 +449,29 @@ class MainWindow(QMainWindow):
             return
         self.session.train(queue)
 
-    def _on_training_started(self, settings: RunSettings) -> None:
-        opened = self.session.opened
-        classes = opened.cohort.classes if opened else ()
-        self.training_panel.start_run(settings, classes)
-        self._run_status.setText(self.tr("Training {0}").format(settings.training.network))
+    def _on_training_started(
+        self, settings: RunSettings, classes: tuple[str, ...], resumed: Run | None
+    ) -> None:
+        history = None
+        if resumed is not None:
+            with contextlib.suppress(MriFclError, OSError):
+                history = resumed.history
+            self.go_to("train")
+        self.training_panel.start_run(settings, classes, history=history)
+        self.runs_panel.set_training(True)
+        self._run_status.setText(
+            self.tr("Training {0}").format(NETWORK_TITLES[settings.training.network])
+        )
 
     def _on_training_ended(self, state: str, text: str) -> None:
         self.training_panel.run_ended(state, text)
+        self.runs_panel.set_training(False)
         self._run_status.setText("")
         if state == "finished":
-            self.statusBar().showMessage(self.tr("Run {0} is finished").format(text), 10_000)
+            self.statusBar().showMessage(text, 10_000)
+
+    def _on_analyse_trained(self, path: Path) -> None:
+        self.session.open_runs([path])
 
     # Slots: runs
 
@@ -452,7 +495,9 @@ class MainWindow(QMainWindow):
     # Slots: the rest
 
     def _on_problem(self, error: BaseException) -> None:
-        if self._places.currentWidget() is self.cohort_panel and isinstance(error, CohortError):
+        self._comparing = False
+        is_here = self._places.currentWidget() is self.cohort_panel
+        if is_here and isinstance(error, CohortError | ScanError):
             self.cohort_panel.show_problem(str(error))
             return
         show_error(self, error)
@@ -470,15 +515,31 @@ class MainWindow(QMainWindow):
         if event.type() == QEvent.Type.PaletteChange and self._rail:
             self._colour_rail()
 
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take local files and folders, whichever place is in front."""
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open what was dropped."""
+        urls = event.mimeData().urls()
+        paths = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
+        if paths:
+            event.acceptProposedAction()
+            self.session.open_paths(paths)
+
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: D102
         if self.session.is_training and not self._confirms_stop():
             event.ignore()
             return
         preferences.set_geometry(self.saveGeometry())
-        self.session.stop_training()
-        self.setEnabled(False)
+        self.session.close()
+        # Gone for the user at once, while the threads end at their next step.
+        self.hide()
         cancel_and_wait()
-        event.setAccepted(not running_jobs())
+        if running_jobs():
+            logger.warning("closed while jobs run: %s", [job.title for job in running_jobs()])
+        event.accept()
 
     def _confirms_stop(self) -> bool:
         """Ask before a training is stopped, unless nobody can see the question."""
@@ -496,6 +557,38 @@ class MainWindow(QMainWindow):
         return answer == QMessageBox.StandardButton.Yes
 
 
-def is_openable(path: Path) -> bool:
-    """Tell whether ``path`` can be opened: a folder, or a cohort's file."""
-    return path.is_dir() or path.name == COHORT_FILE
+def place_on_screen(window: QRect, screens: Sequence[QRect], primary: QRect) -> QRect:
+    """Return where a window may lie: as it is, or moved and shrunk onto a screen that is there."""
+    overlaps = [(_area(screen.intersected(window)), screen) for screen in screens]
+    most, screen = max(overlaps, key=lambda item: item[0], default=(0, primary))
+    if most == 0:
+        screen = primary
+    size = window.size().boundedTo(screen.size())
+    left = min(max(window.left(), screen.left()), screen.right() + 1 - size.width())
+    top = min(max(window.top(), screen.top()), screen.bottom() + 1 - size.height())
+    return QRect(left, top, size.width(), size.height())
+
+
+def slices_text(cut: SliceSettings, cohort: Cohort) -> str:
+    """Say in one line which slices are taken."""
+    size = f"{cut.size} × {cut.size} pixels"
+    if all(scan.kind == "slices" for scan in cohort.included_scans):
+        return f"Slices: as they are in the folder, {size}"
+    step = "each" if cut.step == 1 else f"every {cut.step}"
+    return f"Slices: {cut.count} {cut.plane}, {step}, middle of the {cut.centre}, {size}"
+
+
+def split_text(settings: RunSettings) -> str:
+    """Say in one line how the split is made."""
+    split, seed = settings.split, settings.training.seed
+    if split.mode == "kfold":
+        how = f"by subject, test fold {split.fold} of {split.folds}"
+    else:
+        shares = f"{split.train_share:g}:{split.validation_share:g}:{split.test_share:g}"
+        how = f"by {split.mode} {shares}"
+    control = ", labels shuffled" if split.shuffled_labels else ""
+    return f"Split: {how}, seed {seed}{control}"
+
+
+def _area(rectangle: QRect) -> int:
+    return max(0, rectangle.width()) * max(0, rectangle.height())

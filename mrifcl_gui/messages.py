@@ -11,12 +11,15 @@ from types import TracebackType
 
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QApplication, QMessageBox, QWidget
+from shiboken6 import isValid
 
 from core.errors import MriFclError
 
 logger = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN = 5.0
+
+_shown: set[QMessageBox] = set()
 
 
 def text_of(error: BaseException) -> str:
@@ -40,6 +43,9 @@ def show_error(parent: QWidget | None, error: BaseException) -> None:
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     if not isinstance(error, MriFclError):
         box.setDetailedText("".join(traceback.format_exception(error))[-8000:])
+    # Without a window to belong to, only Python holds the dialog: it would vanish unseen.
+    _shown.difference_update([old for old in _shown if not isValid(old) or not old.isVisible()])
+    _shown.add(box)
     box.open()
 
 

@@ -86,9 +86,11 @@ class RunsPanel(QWidget):
     folder_requested = Signal(object)
     run_dropped = Signal(object)
     train_requested = Signal()
+    resume_requested = Signal(object)  # Run
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._is_training = False
         self._runs: dict[Path, Run] = {}
         self._paper: PaperRows = {}
         self.setAcceptDrops(True)
@@ -125,6 +127,11 @@ class RunsPanel(QWidget):
         """Show the paper's numbers in grey under the runs that they belong to."""
         self._paper = rows
         self.show_runs(list(self._runs.values()))
+
+    def set_training(self, is_training: bool) -> None:
+        """Say whether a run is being trained: meanwhile none can be resumed."""
+        self._is_training = is_training
+        self._update_resume()
 
     def selected_paths(self) -> list[Path]:
         """Return the folders of the chosen runs, as they stand in the table."""
@@ -193,11 +200,18 @@ class RunsPanel(QWidget):
         self.folder_button = QPushButton(self.tr("Open folder"), self)
         self.folder_button.setToolTip(self.tr("Show the files of the selected run"))
         self.folder_button.clicked.connect(self._on_folder)
+        self.resume_button = QPushButton(self.tr("Resume"), self)
+        self.resume_button.clicked.connect(self._on_resume)
         layout = QHBoxLayout()
         layout.setSpacing(8)
         layout.addWidget(self.filter, 1)
         layout.addWidget(self._count)
-        for button in (self.folder_button, self.compare_button, self.analyse_button):
+        for button in (
+            self.folder_button,
+            self.resume_button,
+            self.compare_button,
+            self.analyse_button,
+        ):
             layout.addWidget(button)
         return layout
 
@@ -269,7 +283,7 @@ class RunsPanel(QWidget):
         self.table.expandAll()
         for column in range(len(_COLUMNS) - 1):
             self.table.resizeColumnToContents(column)
-            self.table.setColumnWidth(column, self.table.columnWidth(column) + 12)
+            self.table.setColumnWidth(column, self.table.columnWidth(column) + 6)
         self._update_count()
 
     def _items_of(self, run: Run) -> list[QStandardItem]:
@@ -344,7 +358,26 @@ class RunsPanel(QWidget):
         self.analyse_button.setEnabled(bool(paths))
         self.compare_button.setEnabled(len(paths) > 1)
         self.folder_button.setEnabled(len(paths) == 1)
+        self._update_resume()
         self.detail.show_run(self._runs[paths[0]] if len(paths) == 1 else None, len(paths))
+
+    def _update_resume(self) -> None:
+        paths = self.selected_paths()
+        run = self._runs[paths[0]] if len(paths) == 1 else None
+        can_resume = run is not None and not self._is_training and is_resumable(run)
+        self.resume_button.setEnabled(can_resume)
+        if can_resume:
+            text = self.tr("Go on with the selected run from its last whole epoch")
+        elif run is not None and is_resumable(run):
+            text = self.tr("A run is being trained; when it has ended, this one can go on")
+        else:
+            text = self.tr("Select one run that was stopped or failed after its first epoch")
+        self.resume_button.setToolTip(text)
+
+    def _on_resume(self) -> None:
+        paths = self.selected_paths()
+        if len(paths) == 1:
+            self.resume_requested.emit(self._runs[paths[0]])
 
     def _on_analyse(self) -> None:
         if paths := self.selected_paths():
@@ -462,6 +495,15 @@ class _RunFilter(QSortFilterProxyModel):
         if a is None or b is None:
             return a is None and b is not None
         return bool(a < b)
+
+
+def is_resumable(run: Run) -> bool:
+    """Tell whether a run ended early with something to go on from.
+
+    A run that says ``running`` while nothing trains it was ended from outside.
+    """
+    done = _number(run.record.get("epochs_done"))
+    return run.state in ("stopped", "failed", "running") and done > 0
 
 
 def _cells_of(run: Run) -> dict[str, tuple[str, Any]]:

@@ -146,7 +146,7 @@ class ScanTableModel(QAbstractTableModel):
             Column.CLASS: scan.label,
             Column.KIND: self._kind(scan),
             Column.SHAPE: "×".join(map(str, scan.shape)),
-            Column.SPACING: "×".join(f"{size:.3g}" for size in scan.spacing_mm),
+            Column.SPACING: _spacing_text(scan.spacing_mm),
             Column.WARNINGS: self._warning(scan),
         }
         return texts.get(Column(column), "")
@@ -338,3 +338,9 @@ def _natural(text: str) -> list[Any]:
     """Return a key by which 'sub-9' comes before 'sub-10'."""
     parts = re.split(r"(\d+)", text.casefold())
     return [int(part) if number % 2 else part for number, part in enumerate(parts)]
+
+
+def _spacing_text(spacing_mm: tuple[float, ...]) -> str:
+    """Return one number for cubes, three for other boxes."""
+    sizes = [f"{size:.3g}" for size in spacing_mm]
+    return "×".join(sizes[:1] if len(set(sizes)) == 1 else sizes)

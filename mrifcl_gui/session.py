@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,8 @@ class Session(QObject):
         Where cohorts and runs are kept; by default as the preferences say.
     """
 
-    job_started = Signal(object)  # Job
+    job_started = Signal(object)  # Job, whose failure the task dock keeps
+    job_lasts = Signal(object)  # Job that takes long; ``problem`` tells of its failure
     cohort_opened = Signal(object)  # tasks.ScannedCohort
     runs_changed = Signal(list)  # of Run
     runs_opened = Signal(list)  # of Run, to analyse
@@ -43,8 +45,7 @@ class Session(QObject):
     scan_read = Signal(object, object)  # Scan, Volume or pictures
     strip_read = Signal(object, object)  # Scan, tasks.ScanStrip
     audit_done = Signal(object)  # LeakageAudit
-    training_started = Signal(object, tuple)  # RunSettings, classes
-    training_resumed = Signal(object)  # Run; comes before its training_started
+    training_started = Signal(object, tuple, object)  # RunSettings, classes, Run if resumed
     training_event = Signal(object)
     training_ended = Signal(str, str)  # state, text
     problem = Signal(object)  # exception
@@ -244,8 +245,7 @@ class Session(QObject):
             return
         path = run.path
         self._queue, self._goes_on = [], False
-        self.training_resumed.emit(run)
-        self._start_training(lambda: tasks.resume(path), run.settings, run.classes)
+        self._start_training(lambda: tasks.resume(path), run.settings, run.classes, resumed=run)
 
     def stop_training(self) -> None:
         """Stop the running run after its batch; the waiting ones are not started."""
@@ -287,8 +287,10 @@ class Session(QObject):
         operation: Callable[[], Operation[Path]],
         settings: RunSettings,
         classes: tuple[str, ...],
+        *,
+        resumed: Run | None = None,
     ) -> None:
-        job = Job(self.tr("Training"), operation, self)
+        job = Job(self.tr("Training"), lambda: _read_at_end(operation()), self)
         job.progressed.connect(self._on_training_event)
         job.succeeded.connect(self._on_training_succeeded)
         job.cancelled.connect(self._on_training_cancelled)
@@ -296,7 +298,7 @@ class Session(QObject):
         job.finished.connect(self._on_training_finished)
         self._training = job
         self.job_started.emit(job)
-        self.training_started.emit(settings, classes)
+        self.training_started.emit(settings, classes, resumed)
         job.start()
 
     # Slots
@@ -316,7 +318,7 @@ class Session(QObject):
         """Tell of a job that takes long enough to be seen."""
         job = self.sender().parent()
         if isinstance(job, Job) and job.isRunning():
-            self.job_started.emit(job)
+            self.job_lasts.emit(job)
 
     def _on_runs_opened(self, runs: list[Run]) -> None:
         self.runs_opened.emit(runs)
@@ -350,8 +352,17 @@ class Session(QObject):
     def _on_training_event(self, event: object) -> None:
         self.training_event.emit(event)
 
-    def _on_training_succeeded(self, path: Path) -> None:
-        self.training_ended.emit("finished", path.name)
+    def _on_training_succeeded(self, run: Run) -> None:
+        self.training_ended.emit("finished", self._accuracy_text(run))
+
+    def _accuracy_text(self, run: Run) -> str:
+        measured = run.record.get("accuracy", {})
+        return self.tr("Finished: {slices:.1f} % of the test slices right, {subjects}").format(
+            slices=100 * measured.get("test", math.nan),
+            subjects=self.tr("{0:.1f} % of the test subjects").format(
+                100 * measured.get("test_by_subject", math.nan)
+            ),
+        )
 
     def _on_training_cancelled(self) -> None:
         self.training_ended.emit(
@@ -367,6 +378,11 @@ class Session(QObject):
         self._training = None
         self.refresh_runs()
         self._start_next()
+
+
+def _read_at_end(training: Operation[Path]) -> Operation[Run]:
+    """Train, then read the run, away from the window's thread."""
+    return Run((yield from training))
 
 
 def _folder_of_record(path: Path) -> Path:

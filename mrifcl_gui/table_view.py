@@ -19,10 +19,12 @@ from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
 from PySide6.QtWidgets import QAbstractItemView, QLabel, QMenu, QTableView, QVBoxLayout, QWidget
 
 from core.figure import Table
+from mrifcl_gui.config_form import AlertLabel
 from mrifcl_gui.export import Exporter, rows_as_text
 
 Index = QModelIndex | QPersistentModelIndex
 EMPTY_CELL = "–"
+_ROW_HEIGHT = 24
 _SORT_ROLE = Qt.ItemDataRole.UserRole
 
 
@@ -37,12 +39,18 @@ def cell_text(value: Any) -> str:  # noqa: ANN401 - any cell value
     return str(value)
 
 
+def column_words(name: str) -> str:
+    """Return a column's name for people: ``train_accuracy`` is shown as "train accuracy"."""
+    return name.replace("_", " ")
+
+
 class TableModel(QAbstractTableModel):
     """The rows of a Table for Qt's table views."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._table: Table | None = None
+        self._numeric: tuple[bool, ...] = ()
 
     @property
     def table(self) -> Table | None:
@@ -53,6 +61,8 @@ class TableModel(QAbstractTableModel):
         """Show ``table``; None for nothing."""
         self.beginResetModel()
         self._table = table
+        columns = zip(*table.rows, strict=True) if table is not None else ()
+        self._numeric = tuple(any(_is_number(cell) for cell in column) for column in columns)
         self.endResetModel()
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008, D102
@@ -70,8 +80,7 @@ class TableModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.ToolTipRole:
             return None if _is_empty(value) else str(value)
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            side = Qt.AlignmentFlag.AlignRight if _is_number(value) else Qt.AlignmentFlag.AlignLeft
-            return side | Qt.AlignmentFlag.AlignVCenter
+            return self._alignment(index.column())
         if role == _SORT_ROLE:
             return value
         return None
@@ -85,13 +94,17 @@ class TableModel(QAbstractTableModel):
         if self._table is None or orientation != Qt.Orientation.Horizontal:
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return self._table.columns[section]
+            return column_words(self._table.columns[section])
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return self._table.columns[section]  # as in the CSV
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            column = [row[section] for row in self._table.rows]
-            numbers = any(_is_number(value) for value in column)
-            side = Qt.AlignmentFlag.AlignRight if numbers else Qt.AlignmentFlag.AlignLeft
-            return side | Qt.AlignmentFlag.AlignVCenter
+            return self._alignment(section)
         return None
+
+    def _alignment(self, column: int) -> Qt.AlignmentFlag:
+        is_numeric = column < len(self._numeric) and self._numeric[column]
+        side = Qt.AlignmentFlag.AlignRight if is_numeric else Qt.AlignmentFlag.AlignLeft
+        return side | Qt.AlignmentFlag.AlignVCenter
 
 
 class TableView(QWidget):
@@ -115,8 +128,7 @@ class TableView(QWidget):
         self._sorted = _SortedRows(self)
         self._sorted.setSourceModel(self._model)
         self._title = _label(bold=True)
-        self._caption, self._warning = _label(), _label()
-        self._warning.setStyleSheet("color: #D9363E")
+        self._caption, self._warning = _label(), AlertLabel(self)
         self.view = self._build_view()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -133,15 +145,18 @@ class TableView(QWidget):
         """Return the table shown now."""
         return self._model.table
 
-    def show_table(self, table: Table) -> None:
-        """Show ``table``; the sorting stays where the columns are the same."""
+    def show_table(self, table: Table, *, shows_warning: bool = True) -> None:
+        """Show ``table``; the sorting stays where the columns are the same.
+
+        ``shows_warning`` False is for a table beside something that shows the same warning.
+        """
         same_columns = self._model.table is not None and self._model.table.columns == table.columns
         self._model.set_table(table)
         if not same_columns:
             self._sorted.sort(-1)
             self.view.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
             self.view.resizeColumnsToContents()
-        self._set_texts(table.title, table.caption, table.warning)
+        self._set_texts(table.title, table.caption, table.warning if shows_warning else "")
 
     def clear_table(self, empty_text: str) -> None:
         """Show no rows and ``empty_text``."""
@@ -188,6 +203,7 @@ class TableView(QWidget):
         view.setTabKeyNavigation(False)
         view.setAccessibleName(self.tr("Table"))
         view.verticalHeader().hide()
+        view.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
         view.horizontalHeader().setHighlightSections(False)
         view.horizontalHeader().setStretchLastSection(False)
         view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
@@ -199,13 +215,10 @@ class TableView(QWidget):
         return view
 
     def _set_texts(self, title: str, caption: str, warning: str) -> None:
-        for label, text in (
-            (self._title, title),
-            (self._caption, caption),
-            (self._warning, warning),
-        ):
+        for label, text in ((self._title, title), (self._caption, caption)):
             label.setText(text)
             label.setVisible(bool(text))
+        self._warning.show_text(warning)
 
     def _on_menu_requested(self, place: QPoint) -> None:
         menu = self.build_menu()

@@ -72,9 +72,12 @@ class TaskDock(QWidget):
         self._timer.timeout.connect(self._on_redraw_due)
         self.hide()
 
-    def add_job(self, job: Job) -> None:
-        """Show ``job`` until it ends. It may be started before or after."""
-        row = _JobRow(job, self._stay_ms, self)
+    def add_job(self, job: Job, *, keeps_failure: bool = True) -> None:
+        """Show ``job`` until it ends. It may be started before or after.
+
+        ``keeps_failure`` False is for a job whose failure is told elsewhere.
+        """
+        row = _JobRow(job, self._stay_ms, self, keeps_failure=keeps_failure)
         row.gone.connect(self._on_row_gone)
         row.resized.connect(self._fit_height)
         self._rows.append(row)
@@ -115,9 +118,17 @@ class _JobRow(QWidget):
     gone = Signal(QObject)
     resized = Signal()
 
-    def __init__(self, job: Job, stay_ms: int, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        job: Job,
+        stay_ms: int,
+        parent: QWidget | None = None,
+        *,
+        keeps_failure: bool = True,
+    ) -> None:
         super().__init__(parent)
         self.has_ended = False
+        self._keeps_failure = keeps_failure
         self._job: Job | None = job
         self._stay_ms = stay_ms
         self._is_dirty = True
@@ -220,6 +231,9 @@ class _JobRow(QWidget):
         self._end(self.tr("Cancelled"))
 
     def _on_failed(self, error: object) -> None:
+        if not self._keeps_failure:
+            self._end(self.tr("Failed"))
+            return
         self._end("", stays=True)
         self.bar.hide()
         self.left.hide()

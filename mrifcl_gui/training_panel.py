@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -29,6 +30,7 @@ from core.config import RunSettings
 from core.errors import SettingsError
 from core.figure import BLACK, GREY, Axis, Curve, Figure, Panel, Scatter, class_colour, class_symbol
 from core.progress import BatchDone, EpochMetrics, Notice, Progress, RunStarted
+from core.run_folder import History
 from mrifcl_gui.config_form import AlertLabel, Chip, ConfigForm
 from mrifcl_gui.curves_view import CurvesView
 from mrifcl_gui.run_queue import RunQueueView, RunState, run_text
@@ -66,6 +68,9 @@ class TrainingPanel(QWidget):
     start_requested = Signal(list)
     stop_requested = Signal()
     cohort_requested = Signal()
+    settings_changed = Signal()
+    queue_changed = Signal(list)
+    analyse_requested = Signal(object)
 
     def __init__(
         self,
@@ -92,8 +97,10 @@ class TrainingPanel(QWidget):
         self._right.addWidget(self.live)
         layout.addWidget(self._right, 1)
         self.form.settings_changed.connect(self._on_choice_changed)
-        self.queue.changed.connect(self._update_buttons)
+        self.form.settings_changed.connect(self.settings_changed)
+        self.queue.changed.connect(self._on_queue_changed)
         self.live.stop_requested.connect(self.stop_requested)
+        self.live.analyse_requested.connect(self.analyse_requested)
         self._check_chips({"googlenet"}, {"scratch"})
         self.set_no_cohort()
 
@@ -132,16 +139,19 @@ class TrainingPanel(QWidget):
         """Show ``settings``, for training a run once more."""
         self.form.set_settings(settings)
         self._check_chips({settings.training.network}, {settings.training.regime})
+        self.settings_changed.emit()
 
     def waiting_runs(self) -> list[RunSettings]:
         """Return the runs that wait in the queue."""
         return self.queue.waiting()
 
-    def start_run(self, settings: RunSettings, classes: Sequence[str]) -> None:
-        """Clear the right side for a run that begins now."""
+    def start_run(
+        self, settings: RunSettings, classes: Sequence[str], *, history: History | None = None
+    ) -> None:
+        """Clear the right side for a run that begins now, or goes on from ``history``."""
         self._is_running = True
         self.queue.mark_running(settings)
-        self.live.start(settings, tuple(classes))
+        self.live.start(settings, tuple(classes), history=history)
         self._right.setCurrentWidget(self.live)
         self._update_buttons()
 
@@ -292,6 +302,10 @@ class TrainingPanel(QWidget):
     def _on_add(self) -> None:
         self.queue.add(self._asked_runs())
 
+    def _on_queue_changed(self) -> None:
+        self._update_buttons()
+        self.queue_changed.emit(self.queue.waiting())
+
     def _on_train(self) -> None:
         if not self.queue.waiting():
             self._on_add()
@@ -326,11 +340,14 @@ class LiveRunView(QWidget):
     """
 
     stop_requested = Signal()
+    analyse_requested = Signal(object)  # Path
 
     def __init__(self, parent: QWidget | None, *, make_figure_view: Callable[[], QWidget]) -> None:
         super().__init__(parent)
         self._classes: tuple[str, ...] = ()
         self._epochs = 1
+        self._path: Path | None = None
+        self._first_epoch = 0
         self._kept: list[EpochMetrics] = []
         self._is_following = True
         self._shown_epoch: int | None = None
@@ -344,6 +361,7 @@ class LiveRunView(QWidget):
         self._timer.timeout.connect(self._on_redraw_due)
         self.title = _heading("", self)
         self.stop_button = QPushButton(self.tr("Stop after this batch"), self)
+        self.analyse_button = QPushButton(self.tr("Analyse this run"), self)
         self.curves = CurvesView(self)
         # A figure view is a widget with show_figure and clear_figure; Any spares a protocol.
         self.weights_view = cast(Any, make_figure_view())
@@ -357,15 +375,25 @@ class LiveRunView(QWidget):
         self._build_layout()
         self._connect()
 
-    def start(self, settings: RunSettings, classes: tuple[str, ...]) -> None:
-        """Clear everything for a run with ``settings`` on ``classes``."""
+    def start(
+        self, settings: RunSettings, classes: tuple[str, ...], *, history: History | None = None
+    ) -> None:
+        """Clear everything for a run with ``settings`` on ``classes``.
+
+        A run that goes on starts with the curves of its ``history``.
+        """
         self._classes = classes
+        self._path = None
         self._kept.clear()
         self._is_following, self._shown_epoch = True, None
         self._batch, self._progress, self._left = None, "", float("nan")
         self.title.setText(run_text(settings))
         self.curves.set_note(self._swing_note(settings))
-        self._set_epochs(settings.epochs)
+        self._epochs = settings.epochs
+        self._first_epoch = int(history.epoch.max(initial=0)) if history is not None else 0
+        self.curves.start(settings.epochs)
+        if history is not None:
+            self.curves.add_history(history)
         self.alert.show_text(
             self.tr("Leaking split: accuracies of this run are inflated.")
             if settings.split.mode == "slice"
@@ -374,6 +402,8 @@ class LiveRunView(QWidget):
         self.message.setText(self.tr("Everything up to the last epoch is kept when you stop."))
         self.stop_button.setText(self.tr("Stop after this batch"))
         self.stop_button.setEnabled(True)
+        self.stop_button.show()
+        self.analyse_button.hide()
         self._update_slider()
         waiting = self.tr("Drawn after the first epoch")
         self.weights_view.clear_figure(waiting)
@@ -386,13 +416,19 @@ class LiveRunView(QWidget):
             case BatchDone():
                 self.curves.add_batch(event)
                 self._batch, self._left, self._progress = event, event.seconds_left, ""
-            case EpochMetrics():
-                self.curves.add_epoch(event)
+            case EpochMetrics(epoch=epoch):
+                if epoch > self._first_epoch or not self._first_epoch:
+                    self.curves.add_epoch(event)
+                elif epoch < self._first_epoch:
+                    return  # a run that goes on is past it
                 self._left = event.seconds_left
                 self._keep(event)
                 self._update_slider()
-            case RunStarted(epochs=epochs):
-                self._set_epochs(epochs)
+            case RunStarted(path=path, epochs=epochs):
+                self._path = path
+                if epochs != self._epochs:
+                    self._epochs = epochs
+                    self.curves.start(epochs)
             case Progress(what=what, done=done, total=total):
                 self._progress = f"{what}  {done}/{total}" if total else what
             case Notice(text=text):
@@ -403,6 +439,9 @@ class LiveRunView(QWidget):
         """Show how it ended; figures and slider stay."""
         self.stop_button.setEnabled(False)
         self.stop_button.setText(self.tr("Stop after this batch"))
+        can_analyse = state != "failed" and self._path is not None
+        self.analyse_button.setVisible(can_analyse)
+        self.stop_button.setVisible(not can_analyse)
         self._batch, self._progress, self._left = None, "", float("nan")
         if state == "failed":
             self.message.setText("")
@@ -442,7 +481,8 @@ class LiveRunView(QWidget):
         layout.addWidget(self.title, 0, 0)
         layout.addWidget(self.pace, 0, 1, Qt.AlignmentFlag.AlignRight)
         layout.addWidget(self.message, 1, 0, 1, 2)
-        layout.addWidget(self.stop_button, 0, 2, 2, 1, Qt.AlignmentFlag.AlignVCenter)
+        for button in (self.stop_button, self.analyse_button):
+            layout.addWidget(button, 0, 2, 2, 1, Qt.AlignmentFlag.AlignVCenter)
         layout.setColumnStretch(0, 1)
         self.pace.setAccessibleName(self.tr("Pace and time left"))
         self.stop_button.setToolTip(
@@ -479,6 +519,9 @@ class LiveRunView(QWidget):
         self.slider.valueChanged.connect(self._on_slider_moved)
         self.newest_button.clicked.connect(self._on_newest)
         self.stop_button.clicked.connect(self._on_stop)
+        self.analyse_button.clicked.connect(self._on_analyse)
+        self.analyse_button.setToolTip(self.tr("Open its weights, features and accuracy"))
+        self.analyse_button.hide()
 
     def _swing_note(self, settings: RunSettings) -> str:
         has_lag = (
@@ -494,10 +537,6 @@ class LiveRunView(QWidget):
             if has_lag
             else ""
         )
-
-    def _set_epochs(self, epochs: int) -> None:
-        self._epochs = epochs
-        self.curves.start(epochs)
 
     def _keep(self, event: EpochMetrics) -> None:
         self._kept.append(event)
@@ -521,6 +560,10 @@ class LiveRunView(QWidget):
 
     def _on_newest(self) -> None:
         self.slider.setValue(self.slider.maximum())
+
+    def _on_analyse(self) -> None:
+        if self._path is not None:
+            self.analyse_requested.emit(self._path)
 
     def _on_stop(self) -> None:
         self.stop_button.setEnabled(False)

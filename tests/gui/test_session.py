@@ -171,6 +171,7 @@ def test_that_a_folder_without_scans_is_told(qtbot, session, tmp_path, problems)
     assert isinstance(problems[0], MriFclError)
     assert "empty" in str(problems[0])
     assert session.opened is None
+    wait_until_idle(qtbot)
 
 
 def test_that_opening_no_job_is_announced_that_ends_at_once(qtbot, session, trained):
