@@ -222,7 +222,7 @@ class Run:
     def _arrays(self, file: str, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         path = self.path / file
         try:
-            with np.load(path, allow_pickle=False) as data:
+            with path.open("rb") as file_object, np.load(file_object, allow_pickle=False) as data:
                 return {name: data[name] for name in names}
         except FileNotFoundError:
             raise RunError(

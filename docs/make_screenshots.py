@@ -113,7 +113,7 @@ def take_all(photographer: Photographer, epochs: int) -> None:
     photographer.take("runs")
     session.open_runs(paths)
     photographer.wait(lambda: window.analysis_tabs.run is not None)
-    for title in ("FCL weights", "Features", "Correlation", "Evaluation", "Table 2", "Report"):
+    for title in ("FCL weights", "Features", "Correlation", "Evaluation", "Table 2"):
         _open_tab(window, title)
         photographer.settle(1.0)
         name = title.lower().removeprefix("fcl ").replace(" ", "")
@@ -125,7 +125,6 @@ def _train(photographer: Photographer, runs: list[config.RunSettings]) -> None:
     ended: list[str] = []
     window.session.training_ended.connect(lambda state, _: ended.append(state))
     window.go_to("train")
-    photographer.take("train-empty")
     window.training_panel.queue.add(runs)
     window.training_panel.train_button.click()
     photographer.wait(lambda: len(ended) == len(runs))
@@ -156,8 +155,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=IMAGES)
     parser.add_argument("--size", default="1280x800")
-    parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--dark", action="store_true")
+    parser.add_argument("--epochs", type=int, default=DEMO_SETTINGS.epochs)
+    parser.add_argument("--dark", action="store_true", help="to check; docs/images are light")
     parser.add_argument("--data", type=Path, help="keep cohort and runs here, and use them again")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)

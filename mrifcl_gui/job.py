@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 _SECONDS_BETWEEN = 0.05
 
 _alive: weakref.WeakSet[Job] = weakref.WeakSet()
+# Qt aborts the process when a thread's object goes before the thread has ended.
+_held: set[Job] = set()
 
 
 class Job(QThread):
@@ -56,7 +58,13 @@ class Job(QThread):
         self._last_told = 0.0
         self._outcome: tuple[str, Any] | None = None
         self._outcome: tuple[str, Any] | None = None
+        self.finished.connect(self._on_finished)
         _alive.add(self)
+
+    def start(self, priority: QThread.Priority = QThread.Priority.InheritPriority) -> None:
+        """Begin; the job is held until its thread has ended, whoever lets go of it."""
+        _held.add(self)
+        super().start(priority)
 
     def cancel(self) -> None:
         """Ask it to end at its next yield; returns at once."""
@@ -94,6 +102,9 @@ class Job(QThread):
         except asyncio.CancelledError:
             self.cancel()
             raise
+        finally:
+            if self._outcome is not None:
+                self.wait()  # for its last few instructions
 
     def run(self) -> None:
         """Drive the operation; the only code of this class that is not in the window's thread."""
@@ -113,6 +124,9 @@ class Job(QThread):
             else:
                 self._outcome = ("succeeded", result)
                 self.succeeded.emit(result)
+
+    def _on_finished(self) -> None:
+        _held.discard(self)
 
     def _drive(self) -> Any:  # noqa: ANN401 - the operation's result
         operation = self._start_operation()

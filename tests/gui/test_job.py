@@ -174,6 +174,7 @@ def test_that_slots_are_called_in_the_thread_of_the_window(qtbot):
     assert set(threads) == {threading.main_thread()}
 
 
+@pytest.mark.slow  # a clock is no judge on a busy machine
 def test_that_a_flood_of_batches_leaves_the_window_responsive(qtbot):
     n = 100_000
 

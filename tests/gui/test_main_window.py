@@ -578,6 +578,7 @@ def test_that_the_window_does_not_lose_references_to_none(qtbot):
     assert before - sys.getrefcount(None) < 30
 
 
+@pytest.mark.slow  # a clock is no judge on a busy machine
 def test_that_the_window_stays_alive_while_a_cohort_is_opened_and_trained(qtbot, window, trained):
     gaps, last = [], [time.monotonic()]
 
