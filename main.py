@@ -15,9 +15,9 @@ def main(arguments: list[str] | None = None) -> int:
 
     if is_command(given):
         status, window_on = run_command(given)
-        if window_on is None:
+        if not window_on:
             return status
-        given = [str(window_on)]
+        given = [str(path) for path in window_on]
     from mrifcl_gui.app import run_window
 
     return run_window(given)

@@ -38,8 +38,8 @@ def is_command(arguments: list[str]) -> bool:
     return bool(arguments) and (arguments[0] in cli.commands or arguments[0].startswith("-"))
 
 
-def run_command(arguments: list[str]) -> tuple[int, Path | None]:
-    """Run one command; return its exit status and the path to open a window on, if any.
+def run_command(arguments: list[str]) -> tuple[int, list[Path]]:
+    """Run one command; return its exit status and the paths to open a window on, if any.
 
     0 done, 1 failed with one plain sentence on stderr, 2 wrong usage, 130 stopped.
     """
@@ -47,17 +47,17 @@ def run_command(arguments: list[str]) -> tuple[int, Path | None]:
     try:
         window_on = cli.main(arguments, prog_name="mri-fcl", standalone_mode=False)
     except click.exceptions.Exit as done:
-        return done.exit_code, None
+        return done.exit_code, []
     except click.ClickException as error:
         error.show()
-        return 2, None
+        return 2, []
     except MriFclError as error:
         _console.print(str(error), style="red", markup=False, soft_wrap=True)
-        return 1, None
+        return 1, []
     except (_Interrupted, click.Abort):
         _console.print("Stopped. What was done so far is kept.")
-        return 130, None
-    return 0, window_on if isinstance(window_on, Path) else None
+        return 130, []
+    return 0, window_on if isinstance(window_on, list) else []
 
 
 def drive(operation: Operation[T]) -> T:
@@ -223,7 +223,7 @@ def cli() -> None:
 )
 @click.option("--window", is_flag=True, help="Open the window on the result.")
 @_json_option
-def demo(out: Path, window: bool, json: bool) -> Path | None:
+def demo(out: Path, window: bool, json: bool) -> list[Path]:
     """Simulate a cohort, train on it, analyse and report: a few minutes on two CPU cores."""
     from core.demo import run_demo
 
@@ -240,7 +240,7 @@ def demo(out: Path, window: bool, json: bool) -> Path | None:
         },
         [*result.sentences(), f"Done in {seconds:.0f} s."],
     )
-    return result.by_subject if window else None
+    return [result.cohort, result.by_subject] if window else []
 
 
 @cli.command()
@@ -331,21 +331,23 @@ def export_slices(cohort: Path, out: Path, picture_format: str, json: bool, **op
 @click.argument("path", type=_path)
 @_settings_options("slices", "split")
 @click.option("--seed", default=0, show_default=True, help="Rules the split.")
+@click.option("--out", type=_path, default=None, help="Folder to write the tables into, as CSV.")
 @_json_option
-def audit(path: Path, seed: int, json: bool, **options: Any) -> None:  # noqa: ANN401
+def audit(path: Path, seed: int, out: Path | None, json: bool, **options: Any) -> None:  # noqa: ANN401
     """Look for leakage in the split of a RUN, or the split these options give a COHORT."""
     result = drive(tasks.audit(path, _chosen({**options, "seed": seed})))
     _print_table(result.table())
+    _print_table(result.matrix)
+    files = tasks.write_audit(result, out) if out else []
     _say(
         json,
         {
             "split": result.mode,
             "leaks": result.leaks,
-            "shared_subjects": result.shared_subjects,
-            "duplicate_slices": result.duplicate_slices,
-            "neighbouring_slices": result.neighbouring_slices,
+            **result.record(),
+            "tables": files,
         },
-        [result.sentence()],
+        [result.sentence(), *(f"Table: {file}" for file in files)],
     )
 
 

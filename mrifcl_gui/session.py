@@ -98,11 +98,14 @@ class Session(QObject):
     # Opening
 
     def open_paths(self, paths: list[Path]) -> None:
-        """Open what was dropped: a run, a cohort, a folder of scans, or its class folders."""
+        """Open what was dropped: runs, a cohort (or both), a folder of scans, or class folders."""
         paths = [_folder_of_record(path) for path in paths[:MOST_DROPPED]]
         runs = [path for path in paths if is_run(path)]
         folders = [path for path in paths if path.is_dir()]
         if runs:
+            cohorts = [path for path in folders if (path / COHORT_FILE).is_file()]
+            if cohorts:
+                self.open_cohort(cohorts[0])
             self.open_runs(runs)
         elif not folders:
             self.problem.emit(MriFclError(_no_folder(paths)))

@@ -441,3 +441,13 @@ def test_that_a_session_keeps_its_data_where_the_preferences_say(tmp_path):
 def write(path):
     path.write_bytes(b"text")
     return path
+
+
+def test_that_a_cohort_and_its_run_open_together(qtbot, session, trained):
+    opened, analysed = [], []
+    session.cohort_opened.connect(opened.append)
+    session.runs_opened.connect(analysed.append)
+    session.open_paths([trained.scanned.folder, trained.by_subject])
+    wait_until_idle(qtbot)
+    assert [item.folder for item in opened] == [trained.scanned.folder]
+    assert [run.path for runs in analysed for run in runs] == [trained.by_subject]
