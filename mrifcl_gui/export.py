@@ -17,10 +17,6 @@ from mrifcl_gui.job import Job
 
 Source = Callable[[], Figure | Table | None]
 
-# A job must outlive the widget that started it: a QThread that is collected while it runs
-# ends the process.
-_running: set[Job] = set()
-
 
 class Exporter(QObject):
     """Saves or copies what its source gives, away from the window's thread.
@@ -116,9 +112,6 @@ class Exporter(QObject):
 
     def _start(self, job: Job) -> None:
         job.failed.connect(self._on_failed)
-        job.finished.connect(self._on_finished)
-        _drop_finished()
-        _running.add(job)
         job.start()
 
     def _on_copy_chosen(self) -> None:
@@ -142,9 +135,6 @@ class Exporter(QObject):
             self.failed.emit(str(error))
         else:
             self.failed.emit(self.tr("The export failed: {}").format(error))
-
-    def _on_finished(self) -> None:
-        _drop_finished()
 
 
 class ExportButton(QToolButton):
@@ -209,8 +199,3 @@ def rows_as_text(rows: list[tuple[object, ...]]) -> str:
 
 def _nothing() -> Figure | Table | None:
     return None
-
-
-def _drop_finished() -> None:
-    for job in [job for job in _running if job.isFinished()]:
-        _running.discard(job)

@@ -57,7 +57,6 @@ class Job(QThread):
         self._cancel = threading.Event()
         self._last_told = 0.0
         self._outcome: tuple[str, Any] | None = None
-        self._outcome: tuple[str, Any] | None = None
         self.finished.connect(self._on_finished)
         _alive.add(self)
 

@@ -7,8 +7,9 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog
 
 from core.figure import Axis, Curve, Figure, Panel, Table
-from mrifcl_gui import export, preferences
+from mrifcl_gui import preferences
 from mrifcl_gui.export import ExportButton
+from mrifcl_gui.job import running_jobs
 
 FIGURE = Figure(
     "curve", "Curve", (Panel(Axis("x"), Axis("y"), (Curve("c", np.arange(3), np.arange(3)),)),)
@@ -29,7 +30,7 @@ def button(qtbot, stored):
     qtbot.addWidget(widget)
     widget.set_source(lambda: FIGURE)
     yield widget
-    qtbot.waitUntil(lambda: not any(job.isRunning() for job in export._running))
+    qtbot.waitUntil(lambda: not running_jobs())
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "csv"])
@@ -70,7 +71,7 @@ def test_that_a_widget_that_goes_away_does_not_end_its_export(qtbot, stored, tmp
     widget.save_to(tmp_path / "f.png")
     widget.deleteLater()
     qtbot.waitUntil(lambda: (tmp_path / "f.png").exists(), timeout=20_000)
-    qtbot.waitUntil(lambda: not any(job.isRunning() for job in export._running))
+    qtbot.waitUntil(lambda: not running_jobs())
 
 
 def test_that_the_picture_is_copied(button, qtbot):
@@ -122,4 +123,4 @@ def test_that_a_cancelled_dialog_saves_nothing(button, qtbot, stored, tmp_path, 
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: ("", ""))
     button.exporter.ask_and_save("png")
     assert stored.value("export/folder") is None
-    assert not export._running
+    assert not running_jobs()
