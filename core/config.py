@@ -77,8 +77,29 @@ class SliceSettings:
     step: int = _setting(
         1, "Every", "1 takes neighbouring slices, 2 every other one.", low=1, high=20, unit="slices"
     )
-    centre: Literal["brain", "volume"] = _setting(
-        "brain", "Centred on", "Middle of the brain's bounding box, or of the whole volume."
+    spacing_mm: float | None = _setting(
+        None,
+        "Slice spacing",
+        "Distance between two slices, whatever the voxel size. Empty: as 'Every' says.",
+        low=0,
+        low_open=True,
+        high=50,
+        unit="mm",
+        advanced=True,
+    )
+    centre: Literal["brain", "volume", "mm"] = _setting(
+        "brain",
+        "Centred on",
+        "Middle of the brain's bounding box, of the whole volume, or a given position in mm.",
+    )
+    centre_mm: float | None = _setting(
+        None,
+        "Centre position",
+        "Where 'Centred on' is mm: position along the plane's axis, positive to right, anterior and superior.",
+        low=-1000,
+        high=1000,
+        unit="mm",
+        advanced=True,
     )
     low_percentile: float = _setting(
         1.0,
@@ -154,6 +175,12 @@ class SplitSettings:
         "Which fold is the test part (from 1); the next one validates.",
         low=1,
         high=50,
+        advanced=True,
+    )
+    split_file: str = _setting(
+        "",
+        "Split file",
+        "CSV with the columns subject and part (train, validation, test), or subject, session, scan, slice and part, such as the split.csv of a run. Empty: the split is drawn as set above.",
         advanced=True,
     )
     shuffled_labels: bool = _setting(
@@ -468,6 +495,8 @@ def check(settings: RunSettings) -> None:
     """
     if settings.slices.low_percentile >= settings.slices.high_percentile:
         raise SettingsError("Black at must lie below White at: lower the first percentile.")
+    if settings.slices.centre == "mm" and settings.slices.centre_mm is None:
+        raise SettingsError("Centred on mm needs a Centre position: give it in mm.")
     if settings.split.fold > settings.split.folds:
         raise SettingsError(
             f"Test fold {settings.split.fold} does not exist: there are "

@@ -23,7 +23,7 @@ DEMO_SETTINGS: RunSettings = config.change(
         "epochs": 24,
         "learning_rate": 0.01,
         "drop_factor": 0.1,
-        "drop_every": 18,
+        "drop_every": 12,
         "size": 64,
     },
 )

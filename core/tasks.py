@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from core.data.cohort import Cohort, Scan
 from core.errors import CohortError, MriFclError, RunError
 from core.progress import Notice, Operation, Progress
 from core.run_folder import Run, is_run
+
+if TYPE_CHECKING:
+    from core.data.leakage import LeakageAudit
 
 
 @dataclass(frozen=True)
@@ -71,23 +74,48 @@ def open_cohort(folder: Path) -> Operation[ScannedCohort]:
     return ScannedCohort(cohort_file.load_cohort(folder), folder)
 
 
+def relocate_cohort(folder: Path, new_root: Path) -> Operation[ScannedCohort]:
+    """Tell a stored cohort where its scans are now; they are checked by their hashes.
+
+    Raises
+    ------
+    CohortError
+        See :func:`core.data.relocation.relocate`; also if it cannot be stored.
+    """
+    from core.data.relocation import relocate
+
+    cohort = yield from relocate(cohort_file.load_cohort(folder), new_root)
+    try:
+        cohort_file.save_cohort(cohort, folder)
+    except OSError as error:
+        raise CohortError(
+            f"The cohort cannot be stored in '{folder}': {error.strerror}. "
+            "Change its access rights."
+        ) from error
+    return ScannedCohort(cohort, folder)
+
+
 def read_scan(cohort: Cohort, scan_to_read: Scan) -> Operation[Any]:
     """Read one scan to look at: a Volume, or ready-made slices (n, height, width) uint8."""
+    from core.data.scan_reader import load_scan
     from core.data.slices import read_pictures
-    from core.data.volume import load_volume
 
     yield Progress(f"Reading {scan_to_read.key}")
     if scan_to_read.kind == "volume":
-        return load_volume(cohort.path_of(scan_to_read.files[0]))
+        return load_scan(cohort, scan_to_read)
     return (yield from read_pictures(cohort, scan_to_read))
 
 
 @dataclass(frozen=True)
 class ScanStrip:
-    """The slices of one scan as the network sees them, (n, S, S) uint8, and their numbers."""
+    """The slices of one scan as the network sees them, (n, S, S) uint8, and their numbers.
+
+    ``positions_mm`` (n,) are theirs along the plane's axis, RAS+; empty for ready-made slices.
+    """
 
     pixels: NDArray[np.uint8]
     numbers: NDArray[np.int64]
+    positions_mm: NDArray[np.float64]
 
 
 def read_strip(cohort: Cohort, scan_to_read: Scan, settings: SliceSettings) -> Operation[ScanStrip]:
@@ -95,38 +123,61 @@ def read_strip(cohort: Cohort, scan_to_read: Scan, settings: SliceSettings) -> O
     from core.data.slices import slices_of_scan
 
     yield Progress(f"Cutting {scan_to_read.key}")
-    return ScanStrip(*slices_of_scan(cohort, scan_to_read, settings))
+    cut = slices_of_scan(cohort, scan_to_read, settings)
+    return ScanStrip(cut.pixels, cut.numbers, cut.positions_mm)
 
 
 def export_slices(
     cohort_folder: Path, settings: SliceSettings, out: Path, *, picture_format: str
 ) -> Operation[int]:
     """Write the cohort's slices as pictures; return how many."""
-    from core.data import slices
+    from core.data import slice_export
 
     cohort = cohort_file.load_cohort(cohort_folder)
     return (
-        yield from slices.export_slices(
+        yield from slice_export.export_slices(
             cohort, cohort_folder, settings, out, picture_format=picture_format
         )
     )
 
 
-def audit(path: Path, settings: RunSettings) -> Operation[Any]:
+def audit(path: Path, settings: RunSettings) -> Operation[LeakageAudit]:
     """Audit the split of a run, or the split that ``settings`` would give a cohort."""
     from core.data.leakage import audit_split
-    from core.data.slices import prepare_slices
-    from core.data.split import split_slices
+    from core.data.slice_cache import prepare_slices
+    from core.data.split import split_again, split_name
 
     if is_run(path):
         run = Run(path)
-        folder, settings = cohort_folder_of(run), run.settings
+        folder, settings, kept = cohort_folder_of(run), run.settings, path / "split.csv"
     else:
-        folder = path
+        folder, kept = path, Path(settings.split.split_file)
     cohort = cohort_file.load_cohort(folder)
     slices = yield from prepare_slices(cohort, folder, settings.slices)
-    split = split_slices(slices, settings.split, settings.training.seed)
-    return audit_split(slices, split, settings.split.mode)
+    split = split_again(slices, settings.split, settings.training.seed, kept)
+    for notice in split.notices:
+        yield Notice(notice)
+    yield Progress("Comparing slices")
+    return audit_split(slices, split, split_name(settings.split))
+
+
+def write_audit(result: LeakageAudit, out: Path) -> list[Path]:
+    """Write the tables of an audit as CSV into ``out``; return the files.
+
+    Raises
+    ------
+    CohortError
+        If ``out`` cannot be written.
+    """
+    files = [(out / f"{table.name}.csv", table) for table in result.tables()]
+    try:
+        for path, table in files:
+            table.write(path)
+    except OSError as error:
+        raise CohortError(
+            f"The tables cannot be written to '{out}': {error.strerror}. Choose another folder."
+        ) from error
+    return [path for path, _ in files]
 
 
 def train(cohort_folder: Path, settings: RunSettings, runs: Path) -> Operation[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -35,11 +36,16 @@ from core.data.cohort import Cohort, Scan
 from core.data.volume import Volume
 from core.errors import CohortError
 from core.figure import class_colour
+from mrifcl_gui import preferences
+from mrifcl_gui.elided_label import ElidedLabel
 from mrifcl_gui.scan_list import ScanList
 from mrifcl_gui.scan_table import class_labels
 from mrifcl_gui.slice_strip import SliceStrip
-from mrifcl_gui.slice_viewer import ElidedLabel, SliceViewer
+from mrifcl_gui.slice_viewer import SliceViewer, ViewerLayout
 from mrifcl_gui.welcome_page import WelcomePage
+
+# Narrower, three planes and a histogram cannot be told apart.
+_VIEWER_WIDTH = 460
 
 
 class CohortPanel(QWidget):
@@ -57,6 +63,7 @@ class CohortPanel(QWidget):
     demo_requested = Signal()
     recent_chosen = Signal(object)  # Path
     train_requested = Signal()
+    compare_requested = Signal(object)  # Scan, to be answered with show_compared
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -119,8 +126,12 @@ class CohortPanel(QWidget):
         if self._is_late(scan):
             return
         self._shown = scan
-        self._viewer.show_volume(volume, _title(scan))
+        self._viewer.show_volume(volume, _title(scan), is_flipped=scan.flipped)
         self._mark_slice()
+
+    def show_compared(self, volume: Volume, scan: Scan) -> None:
+        """Show the volume of ``scan`` beside the one that is shown."""
+        self._viewer.compare_with(volume, _title(scan))
 
     def show_pictures(self, pixels: NDArray[np.uint8], scan: Scan) -> None:
         """Show the ready-made slices (n, h, w) of ``scan``, unless another was chosen meanwhile."""
@@ -239,6 +250,7 @@ class CohortPanel(QWidget):
         self._scans = ScanList()
         self._scans.scan_selected.connect(self._on_scan_selected)
         self._scans.change_asked.connect(self._on_change_asked)
+        self._scans.compare_asked.connect(self.compare_requested)
         splitter = QSplitter(Qt.Orientation.Horizontal)
         splitter.setChildrenCollapsible(False)
         splitter.addWidget(self._scans)
@@ -258,6 +270,10 @@ class CohortPanel(QWidget):
         self._viewer = SliceViewer()
         self._viewer.crosshair_moved.connect(self._mark_slice)
         self._viewer.picture_changed.connect(self._mark_slice)
+        self._viewer.flip_requested.connect(self._on_flip_requested)
+        self._viewer.set_viewer_layout(ViewerLayout(*preferences.viewer_layout()))
+        self._viewer.layout_changed.connect(self._on_layout_changed)
+        self._viewer.failed.connect(self.show_problem)
         self._strip = SliceStrip()
         self._strip.slice_chosen.connect(self._on_strip_chosen)
         self._strip_label = QLabel(self.tr("As the network sees them"))
@@ -269,6 +285,7 @@ class CohortPanel(QWidget):
         strip.addWidget(self._strip)
         self._strip_box.setVisible(False)
         side = QWidget()
+        side.setMinimumWidth(_VIEWER_WIDTH + 8)
         column = QVBoxLayout(side)
         column.setContentsMargins(8, 0, 0, 0)
         column.setSpacing(8)
@@ -340,9 +357,13 @@ class CohortPanel(QWidget):
         self._scans.show_cohort(cohort)
         self._write_readiness()
         self._write_strip()
-        if self._shown is not None:
-            self._viewer.set_title(_title(self._present(self._shown)))
+        shown = self._shown
+        if shown is not None:
+            self._viewer.set_title(_title(self._present(shown)))
         self.cohort_changed.emit(cohort)
+        if shown is not None and self._present(shown).flipped != shown.flipped:
+            self._forget_scan()
+            self.scan_selected.emit(self._present(shown))
 
     def _present(self, scan: Scan) -> Scan:
         """Return ``scan`` as the cohort has it now."""
@@ -361,7 +382,10 @@ class CohortPanel(QWidget):
                 n=len(numbers), label=label
             )
         )
-        self._strip.show_slices(pixels, numbers, class_colour(label, order), self._strip.current)
+        colour = class_colour(label, order)
+        self._strip.show_slices(pixels, numbers, colour, self._strip.current)
+        if scan.kind == "volume":
+            self._viewer.set_network_slices(self._strip_of[3], numbers, colour)
 
     def _mark_slice(self) -> None:
         """Mark in the strip the slice that the viewer shows."""
@@ -414,6 +438,21 @@ class CohortPanel(QWidget):
     def _on_change_asked(self, text: str, changed: Cohort) -> None:
         assert self._cohort is not None
         self._undo_stack.push(_CohortChange(text, self._cohort, changed, self._apply))
+
+    def _on_flip_requested(self, flipped: bool) -> None:
+        """Keep the choice with the scan and have the scan read anew."""
+        if self._shown is None or self._cohort is None:
+            return
+        key = self._shown.key
+        scans = [
+            dataclasses.replace(scan, flipped=flipped) if scan.key == key else scan
+            for scan in self._cohort.scans
+        ]
+        text = self.tr("Flip {scan}").format(scan=key)
+        self._on_change_asked(text, self._cohort.with_scans(scans))
+
+    def _on_layout_changed(self, layout: ViewerLayout) -> None:
+        preferences.set_viewer_layout(layout.enlarged, layout.crosshair, layout.network_slices)
 
     def _on_strip_chosen(self, position: int) -> None:
         if self._strip_of is None or self._shown is None:

@@ -257,6 +257,8 @@ class ConfigForm(QWidget):
         }
 
     def _placeholder(self, name: str, networks: Sequence[str]) -> str:
+        if not hasattr(RunSettings, name):
+            return ""  # empty means none, and the setting's help says so
         of_networks = [config.change(RunSettings(), {"network": n}) for n in networks]
         values = sorted({getattr(settings, name) for settings in of_networks})
         source = self.tr("default") if "cnn2d" in networks else self.tr("paper")

@@ -10,7 +10,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QWidget
 
-from mrifcl_gui.plane_view import ACCENT, BACKGROUND, FAINT_TEXT
+from mrifcl_gui.plane_drawing import ACCENT, BACKGROUND, FAINT_TEXT
 
 _BINS = 128
 _MARGIN = 14

@@ -226,7 +226,9 @@ class MainWindow(QMainWindow):
         session.settings_changed.connect(self._on_settings_changed)
         session.settings_suggested.connect(self._on_settings_suggested)
         session.cohort_opened.connect(self._on_cohort_opened)
+        panel.compare_requested.connect(session.read_compared)
         session.scan_read.connect(self._on_scan_read)
+        session.compared_read.connect(self._on_compared_read)
         session.strip_read.connect(self._on_strip_read)
         session.audit_done.connect(self._on_audit)
         session.problem.connect(self._on_problem)
@@ -422,6 +424,14 @@ class MainWindow(QMainWindow):
     def _on_scan_selected(self, scan: Scan) -> None:
         self.cohort_panel.show_busy(self.tr("Reading {0}…").format(scan.key))
         self.session.read_scan(scan)
+
+    def _on_compared_read(self, scan: Scan, shown: object) -> None:
+        if isinstance(shown, Volume):
+            self.cohort_panel.show_compared(shown, scan)
+        else:
+            self.cohort_panel.show_problem(
+                self.tr("{0} holds ready-made slices; only volumes are compared.").format(scan.key)
+            )
 
     def _on_scan_read(self, scan: Scan, shown: object) -> None:
         if isinstance(shown, Volume):

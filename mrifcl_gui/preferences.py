@@ -69,6 +69,24 @@ def set_radiological(is_on: bool) -> None:
     store().setValue("viewer/radiological", is_on)
 
 
+def viewer_layout() -> tuple[str, bool, bool]:
+    """Return which plane is enlarged (or ""), and whether crosshair and slice lines are shown."""
+    settings = store()
+    return (
+        str(settings.value("viewer/enlarged", "", str)),
+        bool(settings.value("viewer/crosshair", True, bool)),
+        bool(settings.value("viewer/network_slices", True, bool)),
+    )
+
+
+def set_viewer_layout(enlarged: str, crosshair: bool, network_slices: bool) -> None:
+    """Keep how the viewer is laid out."""
+    settings = store()
+    settings.setValue("viewer/enlarged", enlarged)
+    settings.setValue("viewer/crosshair", crosshair)
+    settings.setValue("viewer/network_slices", network_slices)
+
+
 def geometry() -> QByteArray | None:
     """Return the window's place and size, if kept."""
     value = store().value("window/geometry")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from PySide6.QtCore import QModelIndex, QPoint, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtCore import QEvent, QModelIndex, QObject, QPoint, Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QKeySequence, QMouseEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -32,6 +32,7 @@ from mrifcl_gui.scan_table import (
     with_included,
     with_label,
 )
+from mrifcl_gui.wrapping_row import WrappingRow
 
 # Long enough that a held arrow key loads one scan and not all it passes.
 _SELECT_DELAY_MS = 80
@@ -46,10 +47,12 @@ class ScanList(QWidget):
 
     scan_selected = Signal(object)
     change_asked = Signal(str, object)
+    compare_asked = Signal(object)  # Scan, to be shown beside the shown one
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._cohort: Cohort | None = None
+        self._menu_keys: set[str] = set()
         self._select_timer = QTimer(self)
         self._select_timer.setSingleShot(True)
         self._select_timer.setInterval(_SELECT_DELAY_MS)
@@ -114,9 +117,8 @@ class ScanList(QWidget):
 
     # Building
 
-    def _build_header(self) -> QHBoxLayout:
-        self._header = QHBoxLayout()
-        self._header.setSpacing(16)
+    def _build_header(self) -> WrappingRow:
+        self._header = WrappingRow(spacing=16)
         return self._header
 
     def _build_filter(self) -> QHBoxLayout:
@@ -168,6 +170,7 @@ class ScanList(QWidget):
         table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         table.customContextMenuRequested.connect(self._on_menu_requested)
         table.selectionModel().currentRowChanged.connect(self._on_current_changed)
+        table.viewport().installEventFilter(self)
         return table
 
     def _build_warnings(self) -> QLabel:
@@ -223,7 +226,6 @@ class ScanList(QWidget):
             badge.setProperty("badge", True)
             badge.setToolTip(self.tr("These scans are simulated, not of patients."))
             self._header.addWidget(badge)
-        self._header.addStretch(1)
         self._header.addWidget(QLabel(self._summary(self._cohort)))
 
     def _summary(self, cohort: Cohort) -> str:
@@ -320,17 +322,22 @@ class ScanList(QWidget):
             self.scan_selected.emit(scan)
 
     def _on_menu_requested(self, point: QPoint) -> None:
-        menu = self.build_menu()
+        index = self._filter.mapToSource(self._table.indexAt(point))
+        scan = self._model.scan_at(index.row()) if index.isValid() else None
+        menu = self.build_menu(scan)
         if menu is not None:
             menu.exec(self._table.viewport().mapToGlobal(point))
             menu.deleteLater()
 
-    def build_menu(self) -> QMenu | None:
-        """Return the menu for the selected scans, or None where none is selected."""
-        keys = self._selected_keys()
+    def build_menu(self, scan: Scan | None = None) -> QMenu | None:
+        """Return the menu for ``scan``, or for the selected ones if it is one of them or None."""
+        keys = self._selected_keys() if scan is None else self._meant(scan.key)
+        self._menu_keys = keys
         if not keys:
             return None
         menu = QMenu(self)
+        if len(keys) == 1:
+            self._add_comparison(menu, next(iter(keys)))
         menu.addAction(self.tr("Include")).setData(True)
         menu.addAction(self.tr("Leave out")).setData(False)
         classes = menu.addMenu(self.tr("Class"))
@@ -343,9 +350,26 @@ class ScanList(QWidget):
     def _on_menu_chosen(self, action: QAction) -> None:
         value = action.data()
         if isinstance(value, bool):
-            self.include(self._selected_keys(), value)
+            self.include(self._menu_keys, value)
         elif isinstance(value, str):
-            self.relabel(self._selected_keys(), value)
+            self.relabel(self._menu_keys, value)
+        elif isinstance(value, Scan):
+            self.compare_asked.emit(value)
+
+    def _add_comparison(self, menu: QMenu, key: str) -> None:
+        row, shown = self._model.row_of(key), self.selected_scan
+        scan = None if row is None else self._model.scan_at(row)
+        if scan is None or scan.kind != "volume" or shown is None or shown.key == key:
+            return
+        menu.addAction(self.tr("Compare with the shown scan")).setData(scan)
+        menu.addSeparator()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Keep the shown scan when another row is clicked for its menu."""
+        presses = (QEvent.Type.MouseButtonPress, QEvent.Type.MouseButtonRelease)
+        if event.type() in presses and isinstance(event, QMouseEvent):
+            return event.button() == Qt.MouseButton.RightButton
+        return super().eventFilter(watched, event)
 
 
 class _ClassCount(QWidget):

@@ -43,6 +43,7 @@ class Session(QObject):
     settings_changed = Signal(object)  # RunSettings, of split and slices
     settings_suggested = Signal(object)  # RunSettings that suit what was opened
     scan_read = Signal(object, object)  # Scan, Volume or pictures
+    compared_read = Signal(object, object)  # Scan, Volume or pictures
     strip_read = Signal(object, object)  # Scan, tasks.ScanStrip
     audit_done = Signal(object)  # LeakageAudit
     training_started = Signal(object, tuple, object)  # RunSettings, classes, Run if resumed
@@ -203,6 +204,18 @@ class Session(QObject):
         job.finished.connect(self._on_reading_finished)
         self._reading = job
 
+    def read_compared(self, scan: Scan) -> None:
+        """Read one scan to show beside the one that is shown."""
+        if self.opened is None:
+            return
+        cohort = self.opened.cohort
+
+        def operation() -> Operation[tuple[Scan, Any]]:
+            shown = yield from tasks.read_scan(cohort, scan)
+            return scan, shown
+
+        self.start(self.tr("Reading {0}").format(scan.key), operation, self._on_compared_read)
+
     def change_settings(self, settings: RunSettings) -> None:
         """Take over how slices are cut and split, as the form now says."""
         before, self.settings = self.settings, settings
@@ -329,6 +342,9 @@ class Session(QObject):
 
     def _on_runs(self, runs: list[Run]) -> None:
         self.runs_changed.emit(runs)
+
+    def _on_compared_read(self, read: tuple[Scan, Any]) -> None:
+        self.compared_read.emit(*read)
 
     def _on_scan_read(self, read: tuple[Scan, Any, Any]) -> None:
         scan, shown, strip = read

@@ -10,7 +10,7 @@ from PySide6.QtCore import QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QWidget
 
-from mrifcl_gui.plane_view import BACKGROUND, FAINT_TEXT, TEXT
+from mrifcl_gui.plane_drawing import BACKGROUND, FAINT_TEXT, TEXT
 
 _SIDE = 64
 _FRAME = 3

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Literal
@@ -45,13 +45,23 @@ class Scan:
         Voxels (volume) or pixels (height, width).
     spacing_mm : tuple of float
         Voxel size of a volume, mm; empty for pictures, whose size is not known.
+    orientation : str
+        Letters of a volume's stored axes, such as LAS; empty where not known.
+    datatype : str
+        Kind of number of a volume's voxels, such as int16; empty where not known.
     sha256 : str
         Of the bytes of all its files, in order.
+    voxels_sha256 : str
+        Of a volume's voxels as float32 in RAS+; empty where no other scan looked alike.
+    found_label : str
+        The class that the folder or the table gave; ``label`` differs where a user changed it.
     warnings : tuple of str
         Plain sentences on what is doubtful; those with a code are findings
         (:class:`core.data.findings.Finding`).
     included : bool
         Whether it takes part.
+    flipped : bool
+        Whether the user had left and right exchanged, because the file does not tell them.
     """
 
     key: str
@@ -66,6 +76,11 @@ class Scan:
     sha256: str = ""
     warnings: tuple[str, ...] = ()
     included: bool = True
+    orientation: str = ""
+    datatype: str = ""
+    voxels_sha256: str = ""
+    found_label: str = ""
+    flipped: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,9 +135,7 @@ class Cohort:
     @property
     def identity(self) -> str:
         """A short id from classes and scan contents; equal cohorts have equal ids."""
-        content = json.dumps(
-            [self.classes, [(scan.key, scan.label, scan.sha256) for scan in self.included_scans]]
-        )
+        content = json.dumps([self.classes, [_identity_of(scan) for scan in self.included_scans]])
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def path_of(self, file: str) -> Path:
@@ -152,7 +165,7 @@ class Cohort:
         ------
         CohortError
             With the counts, if there are fewer than two classes or a class has fewer
-            than three subjects.
+            than three subjects; with both places, if a subject or a scan is in two classes.
         """
         counts = Counter(
             label for label, _ in {(scan.label, scan.subject) for scan in self.included_scans}
@@ -169,6 +182,67 @@ class Cohort:
                 "Each class needs at least 3 subjects, one each for training, validation and "
                 f"test; subjects by class: {said}. Add scans, or leave the small class out."
             )
+        _require_one_class_each(self.included_scans)
+
+
+def _require_one_class_each(scans: Sequence[Scan]) -> None:
+    """Refuse a subject in two classes, or the same scan in two."""
+    first: dict[str, Scan] = {}
+    for scan in scans:
+        other = first.setdefault(scan.subject, scan)
+        if other.label != scan.label:
+            raise CohortError(
+                f"Subject {scan.subject} is in two classes: '{other.files[0]}' in {other.label} "
+                f"and '{scan.files[0]}' in {scan.label}. Correct its class, or leave one scan out."
+            )
+    for twins in twin_scans(scans):
+        elsewhere = [scan for scan in twins if scan.label != twins[0].label]
+        if elsewhere:
+            raise CohortError(
+                f"'{twins[0].files[0]}' in {twins[0].label} and '{elsewhere[0].files[0]}' in "
+                f"{elsewhere[0].label} are the same scan, in two classes. Correct one class, or "
+                "leave one of them out."
+            )
+
+
+def twin_scans(scans: Iterable[Scan]) -> list[tuple[Scan, ...]]:
+    """Return the scans that are the same, by their bytes or by their voxels, in groups."""
+    groups: dict[str, list[Scan]] = {}
+    group_of: dict[str, str] = {}
+    for scan in scans:
+        hashes = [value for value in (scan.voxels_sha256, scan.sha256) if value]
+        name = next((group_of[value] for value in hashes if value in group_of), scan.key)
+        group_of |= dict.fromkeys(hashes, name)
+        groups.setdefault(name, []).append(scan)
+    return [tuple(group) for group in groups.values() if len(group) > 1]
+
+
+def carry_choices(old: Cohort, new: Cohort) -> Cohort:
+    """Return ``new``, a scan of the same folder, with the user's choices made in ``old``.
+
+    Scans left out or flipped stay so, also under another name; a class that the user changed stays
+    changed where the file still has its name.
+    """
+    by_file = {scan.files[0]: scan for scan in old.scans}
+    by_bytes = {scan.sha256: scan for scan in old.scans if scan.sha256}
+    scans = []
+    for scan in new.scans:
+        same = by_file.get(scan.files[0])
+        known = same or by_bytes.get(scan.sha256)
+        if same is not None and same.found_label not in ("", same.label):
+            scan = dataclasses.replace(scan, label=same.label)
+        if known is not None:
+            scan = dataclasses.replace(scan, included=known.included, flipped=known.flipped)
+        scans.append(scan)
+    used = [scan.label for scan in scans]
+    more = [label for label in order_classes(used) if label not in new.classes]
+    return dataclasses.replace(new, scans=tuple(scans), classes=(*new.classes, *more))
+
+
+def _identity_of(scan: Scan) -> tuple[str, ...]:
+    identity = scan.key, scan.label, scan.sha256
+    # Only where it is flipped, so that cohorts made before keep their ids.
+    return (*identity, "flipped") if scan.flipped else identity
 
 
 def order_classes(labels: Iterable[str]) -> tuple[str, ...]:
@@ -281,6 +355,11 @@ def _scan_from_record(item: Mapping[str, Any]) -> Scan:
         sha256=str(item["sha256"]),
         warnings=tuple(finding_from_record(finding) for finding in item["warnings"]),
         included=bool(item["included"]),
+        flipped=bool(item.get("flipped", False)),
+        orientation=str(item.get("orientation", "")),
+        datatype=str(item.get("datatype", "")),
+        voxels_sha256=str(item.get("voxels_sha256", "")),
+        found_label=str(item.get("found_label", item["label"])),
     )
 
 

@@ -1,135 +1,45 @@
-"""Walk a dropped folder, tell subjects and classes, and say what was skipped and why."""
+"""Make a cohort of a dropped folder: find its scans, their subjects and classes."""
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import os
-import re
-import unicodedata
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.data.cohort import Cohort, Scan, Skipped, order_classes
-from core.data.labels import LabelTable, find_label_table, read_label_table
-from core.data.slices import read_picture_size
-from core.data.volume import is_volume_name, read_header
+from core.data.cohort_checks import ScanFacts, check_cohort
+from core.data.dicom import MISSING_PYDICOM, FoundSeries, SeriesFinder, is_available
+from core.data.dicom_scans import findings_among, name_series, series_scan
+from core.data.file_names import (
+    FileIdentity,
+    compile_pattern,
+    identify_file,
+    identify_path,
+)
+from core.data.findings import Finding
+from core.data.folder_walk import FoundFiles, walk_folder
+from core.data.labels import LabelTable
+from core.data.layout import (
+    Layout,
+    choose_images,
+    class_by_folder,
+    read_table_of,
+    recognise_layout,
+)
+from core.data.scan_entry import picture_scan, volume_scan
 from core.errors import CohortError, ScanError
 from core.progress import Operation, Progress
 
-logger = logging.getLogger(__name__)
-
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
-_MAX_DEPTH = 12
-_NAMED_SUBJECTS = 3
-_MAX_ENTRIES = 200_000
-_MASK_NAME = re.compile(r"(?i)(?:^|[_-])(?:mask|brainmask|seg|dseg|roi|lesion)s?$")
-
-# Tried in this order on a file's stem; a pattern of the user's comes before them.
-_NAME_PATTERNS = (
-    r"(?P<subject>OAS\d+_\d+)_(?P<session>MR\d+)",
-    r"(?P<subject>sub-[A-Za-z0-9]+)(?:_(?P<session>ses-[A-Za-z0-9]+))?",
-    r"(?P<subject>\d{3}_S_\d{4})",
-)
-_SLICE_PATTERNS = (
-    r"(?:^|[_-])(?:slice|s|z|i)[_-]?(?P<slice>\d+)$",
-    r"[_-](?P<slice>\d+)$",
-    r"(?P<slice>\d+)$",
-)
-
-
-@dataclass(frozen=True)
-class FileIdentity:
-    """What a file's name says: subject, session (may be empty) and slice number (if any)."""
-
-    subject: str
-    session: str = ""
-    slice_number: int | None = None
-
-
-@dataclass
-class _Found:
-    """Files gathered while walking."""
-
-    volumes: list[str] = field(default_factory=list)
-    pictures: list[str] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
-
-
-def identify_file(name: str, pattern: str = "") -> FileIdentity:
-    """Tell subject, session and slice number from a file's name.
-
-    Parameters
-    ----------
-    name : str
-        File name, with or without folders.
-    pattern : str
-        Regular expression with the group ``subject`` and, if wanted, ``session`` and
-        ``slice``; tried first.
-
-    Raises
-    ------
-    CohortError
-        If ``pattern`` is no regular expression or has no group ``subject``.
-    """
-    stem = unicodedata.normalize("NFC", _stem(name))
-    is_picture = name.lower().endswith(PICTURE_SUFFIXES)
-    number = (
-        None
-        if not is_picture
-        else next(
-            (
-                int(found["slice"])
-                for expression in _SLICE_PATTERNS
-                if (found := re.search(expression, stem, re.IGNORECASE))
-            ),
-            None,
-        )
-    )
-    if pattern:
-        matched = compile_pattern(pattern).search(stem)
-        groups = matched.groupdict() if matched else {}
-        if groups.get("subject"):
-            if (groups.get("slice") or "").isdecimal():
-                number = int(groups["slice"])
-            return FileIdentity(groups["subject"], groups.get("session") or "", number)
-    for expression in _NAME_PATTERNS:
-        if found := re.search(expression, stem):
-            groups = found.groupdict()
-            return FileIdentity(groups["subject"], groups.get("session") or "", number)
-    subject = stem
-    # Digits without a separator ("patient12") may as well name the patient: they stay.
-    for expression in _SLICE_PATTERNS[:-1] if is_picture else ():
-        shorter = re.sub(expression, "", stem, flags=re.IGNORECASE).rstrip("_- ")
-        if shorter != stem and shorter:
-            subject = shorter
-            break
-    return FileIdentity(subject, "", number)
-
-
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Return the user's subject pattern, checked.
-
-    Raises
-    ------
-    CohortError
-        If it is no regular expression or has no group ``subject``.
-    """
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise CohortError(
-            f"The subject pattern '{pattern}' is no regular expression "
-            f"({error}). Example: (?P<subject>OAS1_[0-9]+)_"
-        ) from error
-    if "subject" not in compiled.groupindex:
-        raise CohortError(
-            f"The subject pattern '{pattern}' has no group called subject. "
-            "Example: (?P<subject>OAS1_[0-9]+)_"
-        )
-    return compiled
+__all__ = [
+    "FileIdentity",
+    "compile_pattern",
+    "expected_slices",
+    "identify_file",
+    "scan_folder",
+    "scan_folders",
+]
 
 
 def scan_folder(
@@ -138,11 +48,9 @@ def scan_folder(
     classes: Sequence[str] = (),
     labels: Path | None = None,
     subject_pattern: str = "",
+    layout: Layout | None = None,
 ) -> Operation[Cohort]:
     """Make a cohort of the scans below ``folder``.
-
-    Classes are the names of its sub-folders, or come from a table of labels (given, or a
-    ``participants.tsv`` beside BIDS subject folders).
 
     Parameters
     ----------
@@ -153,7 +61,10 @@ def scan_folder(
     labels : Path, optional
         CSV or TSV with a subject (or file) and a class column.
     subject_pattern : str
-        See :func:`identify_file`.
+        See :func:`core.data.file_names.identify_file`.
+    layout : Layout, optional
+        How the folder is read; recognised by looking where it is not given. ``labels`` and
+        ``subject_pattern`` are then those of the layout.
 
     Yields
     ------
@@ -166,321 +77,322 @@ def scan_folder(
     """
     if not folder.is_dir():
         raise CohortError(f"'{folder}' is no folder. Drop the folder that holds the scans.")
-    if subject_pattern:
-        compile_pattern(subject_pattern)
+    if pattern := layout.subject_pattern if layout else subject_pattern:
+        compile_pattern(pattern)
     title = f"Scanning {folder.name}"
     yield Progress(title)
-    table = _label_table(folder, labels)
-    found = yield from _walk(folder, title)
-    if not found.volumes and not found.pictures:
+    found = yield from walk_folder(folder, title, starts=_starts(folder, layout))
+    _require_scans(folder, found)
+    layout = layout or recognise_layout(folder, found, labels, subject_pattern=subject_pattern)
+    return (yield from _gather(folder, found, layout, classes, title))
+
+
+def scan_folders(
+    folders: Sequence[Path], *, labels: Path | None = None, subject_pattern: str = ""
+) -> Operation[Cohort]:
+    """Make a cohort of several folders dropped at once; their names are the classes.
+
+    Folders of subjects (sub-...) or discs of OASIS-1 are read with the table that lies
+    beside them. The root is the folders' common parent.
+
+    Raises
+    ------
+    CohortError
+        See :func:`scan_folder`; also if the folders have no common parent, or one lies
+        inside another.
+    """
+    starts = sorted({folder.resolve() for folder in folders})
+    if len(starts) == 1:
+        return (yield from scan_folder(starts[0], labels=labels, subject_pattern=subject_pattern))
+    root = common_root(starts)
+    if subject_pattern:
+        compile_pattern(subject_pattern)
+    title = f"Scanning {len(starts)} folders"
+    yield Progress(title)
+    found = yield from walk_folder(root, title, starts=starts)
+    _require_scans(root, found)
+    layout = recognise_layout(root, found, labels, subject_pattern=subject_pattern)
+    if layout.kind in ("class_folders", "slices"):
+        named = tuple((start.relative_to(root).as_posix(), start.name) for start in starts)
+        layout = replace(layout, class_level=0, class_folders=named)
+    return (yield from _gather(root, found, layout, (), title))
+
+
+def common_root(folders: Sequence[Path]) -> Path:
+    """Return the folder that holds all of ``folders``.
+
+    Raises
+    ------
+    CohortError
+        If there is none but the whole disk, or one of them lies inside another.
+    """
+    for folder in folders:
+        if not folder.is_dir():
+            raise CohortError(f"'{folder}' is no folder. Drop the folders that hold the scans.")
+        inner = next((other for other in folders if folder in other.parents), None)
+        if inner is not None:
+            raise CohortError(
+                f"'{inner.name}' lies inside '{folder.name}'. Drop the outer folder alone, or "
+                "folders beside each other."
+            )
+    try:
+        root = Path(os.path.commonpath(folders))
+    except ValueError:  # different drives on Windows
+        root = None
+    if root is None or root == Path(root.anchor):
         raise CohortError(
-            f"'{folder.name}' holds no scans: no NIfTI (.nii, .nii.gz), Analyze (.hdr + .img), "
-            "JPEG or PNG file. Choose the folder that holds them."
+            "The folders lie on different drives or far apart. Put the class folders into one "
+            "folder and drop that."
         )
-    wanted = tuple(dict.fromkeys(classes))
-    cohort = yield from _gather(folder, found, table, wanted, subject_pattern, title)
+    return root
+
+
+def _starts(folder: Path, layout: Layout | None) -> list[Path]:
+    return [folder / name for name, _ in layout.class_folders] if layout else []
+
+
+def _require_scans(folder: Path, found: FoundFiles) -> None:
+    if found.scans:
+        return
+    why = next((f" '{item.file}': {item.reason}" for item in found.skipped), "")
+    raise CohortError(
+        f"'{folder.name}' holds no scans: no NIfTI (.nii, .nii.gz), Analyze (.hdr + .img), "
+        f"DICOM, JPEG or PNG file. Choose the folder that holds them.{why}"
+    )
+
+
+def _gather(
+    folder: Path, found: FoundFiles, layout: Layout, classes: Sequence[str], title: str
+) -> Operation[Cohort]:
+    table = read_table_of(layout)
+    gathering = _Gathering(folder, title, layout, table, tuple(dict.fromkeys(classes)))
+    cohort = yield from gathering.gather(found)
     if not cohort.scans:
         reason = cohort.skipped[0].reason if cohort.skipped else "none has a class"
         raise CohortError(f"No scan in '{folder.name}' can be used. First reason: {reason}")
     return cohort
 
 
-def _label_table(folder: Path, labels: Path | None) -> LabelTable | None:
-    if labels is not None:
-        return read_label_table(labels)
-    own = find_label_table(folder)
-    return read_label_table(own) if own else None
+@dataclass
+class _Gathering:
+    """Scans gathered so far, and what decides their subject and class."""
 
-
-def _walk(root: Path, title: str) -> Operation[_Found]:
-    found, entries = _Found(), 0
-    waiting = [(root, 0)]
-    while waiting:
-        folder, depth = waiting.pop()
-        try:
-            listed = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError as error:
-            found.skipped.append(
-                Skipped(
-                    _relative(folder, root),
-                    f"The folder cannot be read: {error.strerror}. Check its access rights.",
-                )
-            )
-            continue
-        for entry in listed:
-            entries += 1
-            if entries % 500 == 0:
-                yield Progress(title, len(found.volumes) + len(found.pictures))
-            if entries > _MAX_ENTRIES:
-                raise CohortError(
-                    f"'{root.name}' holds over {_MAX_ENTRIES} files. Choose the "
-                    "folder of one cohort."
-                )
-            if entry.name.startswith("."):
-                continue
-            path = Path(entry.path)
-            if entry.is_symlink():
-                found.skipped.append(
-                    Skipped(
-                        _relative(path, root),
-                        "Links are not followed. Copy the file into the folder.",
-                    )
-                )
-            elif not _is_text(entry.name):
-                readable = os.fsencode(entry.name).decode("utf-8", "backslashreplace")
-                found.skipped.append(
-                    Skipped(readable, "Its name is no valid text. Rename it with plain letters.")
-                )
-            elif entry.is_dir():
-                if depth + 1 == _MAX_DEPTH:
-                    found.skipped.append(
-                        Skipped(
-                            _relative(path, root),
-                            f"Folders deeper than {_MAX_DEPTH} levels are not read. "
-                            "Choose a folder nearer to the scans.",
-                        )
-                    )
-                # BIDS keeps computed images there: segmentations, not scans.
-                elif entry.name != "derivatives":
-                    waiting.append((path, depth + 1))
-            elif entry.is_file(follow_symlinks=False):
-                _sort_in(path, root, found)
-    found.volumes.sort()
-    found.pictures.sort()
-    return found
-
-
-def _is_text(name: str) -> bool:
-    # Linux allows any bytes in a name; what is no UTF-8 could be neither shown nor stored.
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _sort_in(path: Path, root: Path, found: _Found) -> None:
-    name, relative = path.name.lower(), _relative(path, root)
-    if is_volume_name(name) and _MASK_NAME.search(_stem(path.name)):
-        found.skipped.append(
-            Skipped(relative, "By its name it is a mask, no scan. Rename it if it is a scan.")
-        )
-    elif is_volume_name(name):
-        found.volumes.append(relative)
-    elif name.endswith(PICTURE_SUFFIXES):
-        found.pictures.append(relative)
-    elif name.endswith((".img", ".img.gz")):
-        header = re.sub(r"\.img(\.gz)?$", r".hdr\1", path.name, flags=re.IGNORECASE)
-        if not path.with_name(header).exists() and not path.with_name(header.upper()).exists():
-            found.skipped.append(
-                Skipped(
-                    relative,
-                    f"'{path.name}' needs '{header}' beside it. Copy both files into the folder.",
-                )
-            )
-    elif name not in ("thumbs.db", "desktop.ini"):
-        found.skipped.append(
-            Skipped(
-                relative,
-                "Not a scan or a picture that this program reads. If it is a scan, save it as "
-                "NIfTI (.nii.gz).",
-            )
-        )
-
-
-def _gather(
-    root: Path,
-    found: _Found,
-    table: LabelTable | None,
-    classes: tuple[str, ...],
-    pattern: str,
-    title: str,
-) -> Operation[Cohort]:
-    skipped, scans = list(found.skipped), list[Scan]()
-    total = len(found.volumes) + len(found.pictures)
+    root: Path
+    title: str
+    layout: Layout
+    table: LabelTable | None = None
+    classes: tuple[str, ...] = ()
+    scans: list[Scan] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
     # "AD" and "ad" are one class, in the spelling that was asked for or comes first.
-    spellings = {label.casefold(): label for label in classes}
-    seen_labels: dict[str, set[str]] = defaultdict(set)
-    groups: dict[tuple[str, str, str], list[tuple[int, str]]] = defaultdict(list)
-    for done, file in enumerate(found.volumes + found.pictures):
-        if done % 50 == 0:
-            yield Progress(title, done, total)
-        identity = _identify(file, pattern)
-        label = _label_of(file, identity, table)
-        if label is None:
-            skipped.append(Skipped(file, _no_label_reason(file, identity, table)))
-            continue
-        found_as, label = label, spellings.setdefault(label.casefold(), label)
-        seen_labels[label].add(found_as)
-        if classes and label not in classes:
-            continue
-        if done >= len(found.volumes):
-            groups[label, identity.subject, identity.session].append(
-                (identity.slice_number if identity.slice_number is not None else -1, file)
-            )
-            continue
-        yield Progress(title, done, total)
-        try:
-            scans.append(_volume_scan(root, file, identity, label))
-        except ScanError as error:
-            skipped.append(Skipped(file, str(error)))
-        except OSError as error:
-            skipped.append(Skipped(file, _no_read_reason(error)))
-    done = len(found.volumes)
-    for (label, subject, session), numbered in sorted(groups.items()):
-        yield Progress(title, done, total)
-        done += len(numbered)
-        try:
-            scan, bad = _picture_scan(root, numbered, FileIdentity(subject, session), label)
-        except OSError as error:
-            skipped += [Skipped(file, _no_read_reason(error)) for _, file in numbered]
-            continue
-        skipped += bad
-        if scan is not None:
-            scans.append(scan)
-    missing = [label for label in classes if label not in seen_labels]
-    if missing:
-        raise CohortError(
-            f"There is no class '{missing[0]}' in '{root.name}'. "
-            f"Found: {', '.join(order_classes(seen_labels)) or 'none'}."
+    spellings: dict[str, str] = field(default_factory=dict)
+    spellings_of: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    used_rows: set[str] = field(default_factory=set)
+    done: int = 0
+    total: int = 0
+
+    def gather(self, found: FoundFiles) -> Operation[Cohort]:
+        """Make the cohort of all files found."""
+        self.spellings = {label.casefold(): label for label in self.classes}
+        self.skipped += found.skipped
+        volumes, not_taken = choose_images(self.layout, found.volumes)
+        self.skipped += [
+            Skipped(file, Finding(reason, "not_taken")) for file, reason in not_taken.items()
+        ]
+        self.total = len(volumes) + len(found.dicoms) + len(found.pictures)
+        yield from self._add_volumes(volumes)
+        yield from self._add_series(found.dicoms)
+        yield from self._add_pictures(found.pictures)
+        self._list_others(found.others)
+        self._require_asked_classes()
+        return (yield from check_cohort(self._cohort(), self._facts(found)))
+
+    def _facts(self, found: FoundFiles) -> ScanFacts:
+        layout = self.layout
+        folders = [name for name, _ in layout.class_folders] or found.folders
+        if layout.kind not in ("class_folders", "slices") or layout.class_level:
+            folders = []
+        empty = [
+            name for name in folders if not any(file.startswith(name + "/") for file in found.scans)
+        ]
+        return ScanFacts(
+            spellings_of=self.spellings_of,
+            table=self.table,
+            used_rows=frozenset(self.used_rows),
+            empty_folders=tuple(empty),
         )
-    ordered = classes or order_classes(scan.label for scan in scans)
-    scans = _with_unique_keys(
-        sorted(
-            scans,
-            key=lambda scan: (ordered.index(scan.label), scan.subject, scan.session, scan.files[0]),
-        )
-    )
-    return Cohort(
-        root=root.resolve(),
-        classes=tuple(ordered),
-        scans=tuple(scans),
-        skipped=tuple(skipped),
-        warnings=_spelling_warnings(seen_labels) + _cohort_warnings(scans, table),
-    )
 
-
-def _no_read_reason(error: OSError) -> str:
-    return f"It cannot be read: {error.strerror}. Check the drive and its access rights."
-
-
-def _spelling_warnings(seen_labels: Mapping[str, set[str]]) -> tuple[str, ...]:
-    return tuple(
-        f"{' and '.join(sorted(spellings))} were taken as one class, {label}. Rename one of them "
-        "if they are two."
-        for label, spellings in seen_labels.items()
-        if len(spellings) > 1
-    )
-
-
-def _identify(file: str, pattern: str) -> FileIdentity:
-    identity = identify_file(file, pattern)
-    parts = unicodedata.normalize("NFC", file).split("/")
-    # "AD/OAS1_0028/T1.nii.gz": the name says nothing, the folder does.
-    if len(parts) > 2 and not pattern:
-        for folder in reversed(parts[1:-1]):
-            for expression in _NAME_PATTERNS:
-                named = re.search(expression, folder)
-                if named and identity.subject not in folder:
-                    return FileIdentity(
-                        named["subject"],
-                        named.groupdict().get("session") or identity.session,
-                        identity.slice_number,
-                    )
-        if re.fullmatch(
-            r"(?i)(t1w?|mprage|brain|scan|image|anat|slice|s|i|img)?", identity.subject
-        ):
-            return FileIdentity(parts[-2], identity.session, identity.slice_number)
-    if not identity.subject or (identity.subject.isdigit() and len(parts) > 2):
-        return FileIdentity(
-            parts[-2] if len(parts) > 1 else identity.subject,
-            identity.session,
-            identity.slice_number,
-        )
-    return identity
-
-
-def _label_of(file: str, identity: FileIdentity, table: LabelTable | None) -> str | None:
-    if table is not None:
-        return table.label_of(file, identity.subject, identity.session)
-    parts = file.split("/")
-    return unicodedata.normalize("NFC", parts[0]) if len(parts) > 1 else None
-
-
-def _no_label_reason(file: str, identity: FileIdentity, table: LabelTable | None) -> str:
-    if table is not None:
-        return (
-            f"Subject '{identity.subject}' has no class in '{table.name}'. "
-            "Add a row for it, or set a subject pattern."
-        )
-    return (
-        f"'{Path(file).name}' lies in no class folder. Put it into a folder named after its "
-        "class, or give a table of labels."
-    )
-
-
-def _volume_scan(root: Path, file: str, identity: FileIdentity, label: str) -> Scan:
-    header = read_header(root / file)
-    return Scan(
-        key="",
-        subject=identity.subject,
-        session=identity.session,
-        label=label,
-        kind="volume",
-        files=(file,),
-        shape=header.shape,
-        spacing_mm=header.spacing_mm,
-        sha256=_hash_files([root / file, *_partner(root / file)]),
-        warnings=header.warnings,
-    )
-
-
-def _partner(path: Path) -> list[Path]:
-    if not path.name.lower().endswith((".hdr", ".hdr.gz")):
-        return []
-    name = re.sub(r"\.hdr(\.gz)?$", r".img\1", path.name, flags=re.IGNORECASE)
-    return [path.with_name(name)] if path.with_name(name).exists() else []
-
-
-def _picture_scan(
-    root: Path, numbered: list[tuple[int, str]], identity: FileIdentity, label: str
-) -> tuple[Scan | None, list[Skipped]]:
-    bad: list[Skipped] = []
-    kept: dict[int, str] = {}
-    shapes: dict[tuple[int, int], None] = {}
-    for position, (number, file) in enumerate(sorted(numbered)):
-        number = number if number >= 0 else position
-        if number in kept:
-            bad.append(
+    def _list_others(self, files: Sequence[str]) -> None:
+        table = self.layout.table
+        for file in files:
+            if table is not None and table == self.root / file:
+                continue
+            self.skipped.append(
                 Skipped(
                     file,
-                    f"Slice {number} of {identity.subject} is there twice; "
-                    f"'{Path(kept[number]).name}' is used. Rename one of them.",
+                    Finding(
+                        "Not a scan or a picture that this program reads. If it is a scan, save "
+                        "it as NIfTI (.nii.gz).",
+                        "not_a_scan",
+                    ),
                 )
             )
-            continue
-        try:
-            shapes[read_picture_size(root / file)] = None
-        except ScanError as error:
-            bad.append(Skipped(file, str(error)))
-            continue
-        kept[number] = file
-    if not kept:
-        return None, bad
-    numbers = sorted(kept)
-    warnings = ("Its slices differ in size.",) if len(shapes) > 1 else ()
-    return Scan(
-        key="",
-        subject=identity.subject,
-        session=identity.session,
-        label=label,
-        kind="slices",
-        files=tuple(kept[number] for number in numbers),
-        slice_numbers=tuple(numbers),
-        shape=next(iter(shapes)),
-        sha256=_hash_files([root / kept[number] for number in numbers]),
-        warnings=warnings,
-    ), bad
+
+    def _add_volumes(self, files: Sequence[str]) -> Operation[None]:
+        for file, identity, label in self._labelled(files):
+            yield self._progress()
+            try:
+                self.scans.append(volume_scan(self.root, file, identity, label))
+            except ScanError as error:
+                self.skipped.append(Skipped(file, Finding(str(error), "damaged")))
+            except OSError as error:
+                self.skipped.append(Skipped(file, _no_read_reason(error)))
+
+    def _add_series(self, files: Sequence[str]) -> Operation[None]:
+        if not is_available():
+            reason = Finding(MISSING_PYDICOM, "pydicom_missing")
+            self.skipped += [Skipped(file, reason) for file in files]
+            return
+        finder = SeriesFinder()
+        for file in files:
+            yield self._progress()
+            finder.add(self.root / file)
+            self.done += 1
+        found = finder.found()
+        self.skipped += [
+            Skipped(path.relative_to(self.root).as_posix(), Finding(str(error), "damaged"))
+            for path, error in found.skipped
+        ]
+        yield from self._add_found_series(found, files)
+
+    def _add_found_series(self, found: FoundSeries, files: Sequence[str]) -> Operation[None]:
+        named = name_series(
+            self.root,
+            found,
+            self.layout.subject_pattern,
+            class_folders={file: self.layout.n_class_folders(file) for file in files},
+        )
+        findings = findings_among(named)
+        for place, item in enumerate(named):
+            yield self._progress()
+            label = self._label_of(item.file, item.identity)
+            if label is None:
+                reason = self._no_label_reason(item.file, item.identity)
+                self.skipped.append(Skipped(item.file, reason))
+            elif not self.classes or label in self.classes:
+                more = findings.get(place, ())
+                try:
+                    self.scans.append(series_scan(self.root, item, label, more=more))
+                except OSError as error:
+                    self.skipped.append(Skipped(item.file, _no_read_reason(error)))
+
+    def _add_pictures(self, files: Sequence[str]) -> Operation[None]:
+        groups: dict[tuple[str, str, str], list[tuple[int, str]]] = defaultdict(list)
+        done = self.done
+        for file, identity, label in self._labelled(files):
+            number = -1 if identity.slice_number is None else identity.slice_number
+            subject = identity.subject
+            # "AD/7.png" and "NC/7.png" are of two persons, whoever they are.
+            if subject.isdigit() and not self.layout.subject_pattern and file.count("/") == 1:
+                subject = f"{label}-{subject}"
+            groups[label, subject, identity.session].append((number, file))
+        self.done = done
+        for (label, subject, session), numbered in sorted(groups.items()):
+            yield self._progress()
+            self.done += len(numbered)
+            try:
+                scan, bad = picture_scan(self.root, numbered, FileIdentity(subject, session), label)
+            except OSError as error:
+                self.skipped += [Skipped(file, _no_read_reason(error)) for _, file in numbered]
+                continue
+            self.skipped += bad
+            if scan is not None:
+                self.scans.append(scan)
+
+    def _labelled(self, files: Sequence[str]) -> Iterator[tuple[str, FileIdentity, str]]:
+        """Give each file with its identity and class; list those without a class."""
+        for file in files:
+            identity = identify_path(
+                file,
+                self.layout.subject_pattern,
+                class_folders=self.layout.n_class_folders(file),
+            )
+            label = self._label_of(file, identity)
+            if label is None:
+                self.skipped.append(Skipped(file, self._no_label_reason(file, identity)))
+            elif not self.classes or label in self.classes:
+                yield file, identity, label
+            self.done += 1
+
+    def _label_of(self, file: str, identity: FileIdentity) -> str | None:
+        if self.table is not None:
+            key = self.table.key_of(file, identity.subject, identity.session)
+            self.used_rows |= {key} if key else set()
+            found_as = self.table.labels.get(key) if key else None
+        else:
+            found_as = class_by_folder(file, self.layout)
+        if found_as is None:
+            return None
+        label = self.spellings.setdefault(found_as.casefold(), found_as)
+        self.spellings_of[label].add(found_as)
+        return label
+
+    def _no_label_reason(self, file: str, identity: FileIdentity) -> Finding:
+        if self.table is None:
+            return Finding(
+                f"'{Path(file).name}' lies in no class folder. Put it into a folder named after "
+                "its class, or give a table of labels.",
+                "label_missing",
+            )
+        if self.table.key_of(file, identity.subject, identity.session):
+            return Finding(
+                f"{self.table.missing_reason} in '{self.table.name}'. Fill it in, "
+                "or leave the subject out.",
+                "label_missing",
+            )
+        return Finding(
+            f"Subject '{identity.subject}' has no class in '{self.table.name}'. "
+            "Add a row for it, or set a subject pattern.",
+            "row_missing",
+        )
+
+    def _progress(self) -> Progress:
+        return Progress(self.title, self.done, self.total)
+
+    def _require_asked_classes(self) -> None:
+        missing = [label for label in self.classes if label not in self.spellings_of]
+        if missing:
+            raise CohortError(
+                f"There is no class '{missing[0]}' in '{self.root.name}'. "
+                f"Found: {', '.join(order_classes(self.spellings_of)) or 'none'}."
+            )
+
+    def _cohort(self) -> Cohort:
+        ordered = self.classes or order_classes(scan.label for scan in self.scans)
+        scans = _with_unique_keys(
+            sorted(
+                self.scans,
+                key=lambda scan: (
+                    ordered.index(scan.label),
+                    scan.subject,
+                    scan.session,
+                    scan.files[0],
+                ),
+            )
+        )
+        return Cohort(
+            root=self.root.resolve(),
+            classes=tuple(ordered),
+            scans=tuple(scans),
+            skipped=tuple(self.skipped),
+        )
+
+
+def _no_read_reason(error: OSError) -> Finding:
+    return Finding(
+        f"It cannot be read: {error.strerror}. Check the drive and its access rights.",
+        "unreadable",
+    )
 
 
 def _with_unique_keys(scans: list[Scan]) -> list[Scan]:
@@ -495,69 +407,6 @@ def _with_unique_keys(scans: list[Scan]) -> list[Scan]:
         used.add(key)
         result.append(replace(scan, key=key))
     return result
-
-
-def _cohort_warnings(scans: list[Scan], table: LabelTable | None) -> tuple[str, ...]:
-    warnings = []
-    by_subject: dict[str, set[str]] = defaultdict(set)
-    by_hash: dict[str, list[str]] = defaultdict(list)
-    for scan in scans:
-        by_subject[scan.subject].add(scan.label)
-        by_hash[scan.sha256].append(scan.key)
-    in_two = [subject for subject, labels in sorted(by_subject.items()) if len(labels) > 1]
-    for subject in in_two[:_NAMED_SUBJECTS]:
-        labels = by_subject[subject]
-        warnings.append(
-            f"Subject {subject} is in {len(labels)} classes "
-            f"({', '.join(order_classes(labels))}). Correct its class or leave "
-            "one scan out."
-        )
-    if len(in_two) > _NAMED_SUBJECTS:
-        warnings.append(f"So are {len(in_two) - _NAMED_SUBJECTS} more subjects.")
-    warnings += _single_picture_warnings(scans)
-    for keys in by_hash.values():
-        if len(keys) > 1:
-            warnings.append(f"{' and '.join(keys)} are the same scan. Leave one out.")
-    if table is not None:
-        missing = table.unused(by_subject)
-        if missing:
-            warnings.append(
-                f"{len(missing)} subjects of '{table.name}' have no scan here, "
-                f"such as {missing[0]}."
-            )
-    return tuple(warnings)
-
-
-def _single_picture_warnings(scans: list[Scan]) -> list[str]:
-    pictures = [scan for scan in scans if scan.kind == "slices"]
-    single = [scan for scan in pictures if len(scan.files) == 1]
-    # Numbered pictures of unknown persons look like this: each would be a subject of its own
-    # and slices of one person would stand on both sides of a split.
-    if len(single) < 2 or 2 * len(single) <= len(pictures):
-        return []
-    return [
-        f"{len(single)} subjects have one picture only, such as '{single[0].files[0]}': the names "
-        "may not tell the subject, and then a split by subject leaks. Put the pictures of each "
-        "subject into a folder of its own, or set a subject pattern."
-    ]
-
-
-def _hash_files(paths: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _stem(name: str) -> str:
-    base = name.rsplit("/", 1)[-1]
-    return re.sub(r"(?i)\.(nii|hdr|img)?(\.gz)?$|\.[a-z]+$", "", re.sub(r"(?i)\.gz$", "", base))
-
-
-def _relative(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix()
 
 
 def expected_slices(cohort: Cohort, count: int) -> int:

@@ -1,35 +1,28 @@
-"""Cut scans into the 2-D slices that a network sees, and keep them in a memory-mapped cache."""
+"""Choose slices of a scan and cut them into the pictures that a network sees."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
-from core import atomic_file, text_file
 from core.config import SliceSettings
 from core.data.cohort import Cohort, Scan
-from core.data.volume import Volume, load_volume
-from core.errors import CohortError, ScanError
-from core.progress import Notice, Operation, Progress
+from core.data.picture import read_picture
+from core.data.scan_reader import load_scan
+from core.data.stored_scan import SliceSource, opened_source, source_of_volume
+from core.data.volume import Volume
+from core.errors import ScanError
+from core.progress import Operation, Progress
 
 logger = logging.getLogger(__name__)
 
-CACHE_VERSION = 2
 _AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
-_MAX_PIXELS = 64_000_000
-_INDEX_COLUMNS = ("label", "subject", "session", "scan", "number")
-_Row: TypeAlias = tuple[int, str, str, str, int]
 
 
 @dataclass(frozen=True)
@@ -61,41 +54,140 @@ class SliceSet:
 
 
 def choose_slices(volume: Volume, settings: SliceSettings) -> NDArray[np.int64]:
-    """Return the voxel indices of the mid slices along the plane's axis.
+    """Return the voxel indices of the slices along the plane's axis.
 
-    ``count`` slices, ``step`` apart, about the middle of the brain's bounding box (or of
-    the volume); shifted, never cut short, where they would leave the volume.
+    ``count`` slices, ``step`` voxels or ``spacing_mm`` apart, about the middle of the
+    brain's bounding box, of the volume, or about a position in mm; shifted, never cut
+    short, where they would leave the volume.
 
     Raises
     ------
     ScanError
-        If the volume has fewer slices than asked for.
+        If the volume has fewer slices than asked for, they lie further apart than asked
+        for, or the asked centre lies outside it.
     """
+    return _choose(source_of_volume(volume), settings)
+
+
+def slice_positions(volume: Volume, settings: SliceSettings) -> NDArray[np.float64]:
+    """Return where the chosen slices lie along the plane's axis, shape (n,), RAS+ mm.
+
+    In an oblique scan a slice has many positions; that of its middle is given.
+
+    Raises
+    ------
+    ScanError
+        As :func:`choose_slices`.
+    """
+    source = source_of_volume(volume)
+    return _positions_mm(source, _AXES[settings.plane], _choose(source, settings))
+
+
+def _choose(source: SliceSource, settings: SliceSettings) -> NDArray[np.int64]:
     axis = _AXES[settings.plane]
-    size = volume.voxels.shape[axis]
-    span = (settings.count - 1) * settings.step + 1
+    size = source.shape[axis]
+    offsets = _offsets(source, settings)
+    span = int(offsets[-1]) + 1
     if span > size:
         raise ScanError(
             f"The scan has {size} {settings.plane} slices; {settings.count} slices, "
-            f"every {settings.step}, need {span}. Take fewer slices."
+            f"{_apart(settings)}, need {span}. Take fewer slices."
         )
-    low, high = (0, size - 1) if settings.centre == "volume" else _brain_extent(volume, axis)
-    first = round((low + high - (span - 1)) / 2)
-    first = min(max(first, 0), size - span)
-    return np.asarray(first + settings.step * np.arange(settings.count), dtype=np.int64)
+    first = round(_centre(source, settings) - (span - 1) / 2)
+    shifted: NDArray[np.int64] = offsets + min(max(first, 0), size - span)
+    return shifted
 
 
-def _brain_extent(volume: Volume, axis: int) -> tuple[int, int]:
-    voxels = volume.voxels
+def _offsets(source: SliceSource, settings: SliceSettings) -> NDArray[np.int64]:
+    """Return the slices' voxel indices, counted from the first of them."""
+    steps = np.arange(settings.count)
+    if settings.spacing_mm is None:
+        return np.asarray(steps * settings.step, dtype=np.int64)
+    voxel_mm = source.spacing_mm[_AXES[settings.plane]]
+    # Headers keep voxel sizes with seven digits: 0.9999999 mm must pass for 1 mm.
+    if settings.spacing_mm < voxel_mm * (1 - 1e-4):
+        raise ScanError(
+            f"The {settings.plane} slices of the scan lie {voxel_mm:.3g} mm apart; slices "
+            f"{_apart(settings)} cannot be cut. Take a larger slice spacing."
+        )
+    return np.asarray(np.floor(steps * (settings.spacing_mm / voxel_mm) + 0.5), dtype=np.int64)
+
+
+def _apart(settings: SliceSettings) -> str:
+    if settings.spacing_mm is None:
+        return f"every {settings.step}"
+    return f"every {settings.spacing_mm:g} mm"
+
+
+def _centre(source: SliceSource, settings: SliceSettings) -> float:
+    """Return the voxel index, whole or between two, that the slices lie about."""
+    axis = _AXES[settings.plane]
+    last = source.shape[axis] - 1
+    if settings.centre == "brain":
+        low, high = _brain_extent(source, axis)
+        return (low + high) / 2
+    if settings.centre == "volume" or settings.centre_mm is None:
+        return last / 2
+    start, end = _positions_mm(source, axis, np.array([0, last]))
+    half_voxel = source.spacing_mm[axis] / 2
+    if not start - half_voxel <= settings.centre_mm <= end + half_voxel:
+        raise ScanError(
+            f"The scan reaches from {start:.0f} to {end:.0f} mm along the {settings.plane} "
+            f"slices; a centre at {settings.centre_mm:g} mm lies outside. Change the centre "
+            "position."
+        )
+    return float((settings.centre_mm - start) / (end - start) * last) if last else 0.0
+
+
+def _positions_mm(
+    source: SliceSource, axis: int, numbers: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    voxels = np.tile((np.array(source.shape) - 1) / 2, (len(numbers), 1))
+    voxels[:, axis] = numbers
+    return np.asarray(voxels @ source.affine[axis, :3] + source.affine[axis, 3])
+
+
+def _brain_extent(source: SliceSource, axis: int) -> tuple[int, int]:
     # A tenth of the bright tissue keeps the brain and drops background noise; a plane
     # counts where half a percent of it is tissue, so that single bright voxels do not.
-    threshold = 0.1 * float(np.percentile(voxels[::2, ::2, ::2], 99))
-    other = tuple(i for i in range(3) if i != axis)
-    share = (voxels > max(threshold, 0.0)).mean(axis=other)
+    threshold = max(0.1 * _percentiles(source, (99,))[0], 0.0)
+    if source.table is None:
+        is_tissue = source.half > threshold
+    else:
+        is_tissue = np.take(source.table > threshold, source.half)
+    share = is_tissue.mean(axis=tuple(i for i in range(3) if i != axis))
     inside = np.flatnonzero(share > 0.005)
     if not len(inside):
-        return 0, voxels.shape[axis] - 1
-    return int(inside[0]), int(inside[-1])
+        return 0, source.shape[axis] - 1
+    # Each plane of the half stands for itself and the next one.
+    return 2 * int(inside[0]), min(2 * int(inside[-1]) + 1, source.shape[axis] - 1)
+
+
+def _percentiles(source: SliceSource, wanted: Sequence[float]) -> list[float]:
+    """Return percentiles of every second voxel along each axis of the whole scan.
+
+    An eighth of the voxels stands for all. They are counted from the first voxel of each
+    RAS+ axis, so that the window does not depend on how a file stores the scan.
+    Interpolated linearly, as ``numpy.percentile`` does.
+    """
+    last = source.half.size - 1
+    ranks = [last * share / 100 for share in wanted]
+    around = sorted({index for rank in ranks for index in (int(rank), min(int(rank) + 1, last))})
+    value = dict(zip(around, _order_statistics(source, around), strict=True))
+    return [
+        value[int(rank)] + (rank - int(rank)) * (value[min(int(rank) + 1, last)] - value[int(rank)])
+        for rank in ranks
+    ]
+
+
+def _order_statistics(source: SliceSource, ranks: Sequence[int]) -> list[float]:
+    if source.table is None:
+        ordered = np.partition(source.half, ranks, axis=None)
+        return [float(ordered[rank]) for rank in ranks]
+    counts = np.bincount(source.half.ravel(order="K"), minlength=len(source.table))
+    order = np.argsort(source.table, kind="stable")
+    found = np.searchsorted(np.cumsum(counts[order]), ranks, side="right")
+    return [float(source.table[order[place]]) for place in found]
 
 
 def cut_slices(
@@ -110,37 +202,42 @@ def cut_slices(
     Returns
     -------
     ndarray, shape (n, size, size), uint8
-        Windowed between the two percentiles of the whole scan, padded to a square in
-        millimetres with black, resampled bilinearly.
+        Windowed between two percentiles of the whole scan (of every second voxel along
+        each axis), padded to a square in millimetres with black, resampled bilinearly:
+        a triangle as wide as a new pixel where that is larger than an old one.
     """
-    low, high = (
-        float(value)
-        for value in np.percentile(
-            volume.voxels, (settings.low_percentile, settings.high_percentile)
-        )
-    )
+    return _cut(source_of_volume(volume), settings, numbers)
+
+
+def _cut(
+    source: SliceSource, settings: SliceSettings, numbers: Sequence[int] | NDArray[np.int64]
+) -> NDArray[np.uint8]:
+    low, high = _percentiles(source, (settings.low_percentile, settings.high_percentile))
     scale = 255.0 / (high - low) if high > low else 0.0
     axis = _AXES[settings.plane]
-    rows_mm, columns_mm = _pixel_mm(volume, axis)
-    result = np.empty((len(numbers), settings.size, settings.size), dtype=np.uint8)
-    for i, number in enumerate(numbers):
-        plane = oriented_plane(volume.voxels, axis, int(number))
-        grey = np.clip((plane - low) * scale, 0, 255).round().astype(np.uint8)
-        result[i] = _to_square(grey, (rows_mm, columns_mm), settings.size)
+    grey = _grey_levels(source, source.take_planes(axis, numbers), low, scale)
+    pictures = _as_pictures(grey, axis)
+    columns_mm, rows_mm = (source.spacing_mm[i] for i in range(3) if i != axis)
+    result = np.empty((len(pictures), settings.size, settings.size), dtype=np.uint8)
+    for i, picture in enumerate(pictures):
+        result[i] = _to_square(picture, (rows_mm, columns_mm), settings.size)
     return result
 
 
-def oriented_plane(voxels: NDArray[Any], axis: int, number: int) -> NDArray[Any]:
-    """Return one plane of RAS+ ``voxels`` as a picture in the radiological convention."""
-    plane = np.take(voxels, number, axis=axis).T[::-1]
+def _grey_levels(
+    source: SliceSource, planes: NDArray[Any], low: float, scale: float
+) -> NDArray[np.uint8]:
+    values = planes if source.table is None else source.table
+    grey = np.clip((values - low) * scale, 0, 255).round().astype(np.uint8)
+    return grey if source.table is None else np.take(grey, planes)
+
+
+def _as_pictures(planes: NDArray[np.uint8], axis: int) -> NDArray[np.uint8]:
+    """Turn planes (n, A, B) of RAS+ into pictures (n, rows, columns), radiologically."""
+    pictures = planes.transpose(0, 2, 1)[:, ::-1]
     # The second remaining axis has its positive end at the top. The subject's right goes
     # to the left of axial and coronal pictures; a sagittal one has the face on the right.
-    return np.asarray(plane if axis == _AXES["sagittal"] else plane[:, ::-1])
-
-
-def _pixel_mm(volume: Volume, axis: int) -> tuple[float, float]:
-    columns, rows = (volume.spacing_mm[i] for i in range(3) if i != axis)
-    return rows, columns
+    return pictures if axis == _AXES["sagittal"] else pictures[:, :, ::-1]
 
 
 def _to_square(
@@ -158,59 +255,6 @@ def _to_square(
     top, left = (size - new_height) // 2, (size - new_width) // 2
     square[top : top + new_height, left : left + new_width] = grey
     return square
-
-
-def read_picture(path: Path) -> NDArray[np.uint8]:
-    """Read a ready-made slice as grey levels, shape (height, width), uint8.
-
-    Raises
-    ------
-    ScanError
-        If it cannot be decoded to its end.
-    """
-    with _opened_picture(path) as opened:
-        picture = ImageOps.exif_transpose(opened)
-        if picture.mode.startswith("I"):
-            # 16-bit pictures are scaled; Pillow's own conversion would clip them.
-            values = np.asarray(picture, dtype=np.float64)
-            top = max(float(values.max()), 1.0)
-            return np.asarray((values * (255.0 / top)).round(), dtype=np.uint8)
-        return np.asarray(picture.convert("L"), dtype=np.uint8)
-
-
-def read_picture_size(path: Path) -> tuple[int, int]:
-    """Return (height, width) of a ready-made slice, as stored, without decoding it.
-
-    Raises
-    ------
-    ScanError
-        If it is no picture or larger than any slice.
-    """
-    with _opened_picture(path) as picture:
-        return picture.height, picture.width
-
-
-@contextmanager
-def _opened_picture(path: Path) -> Iterator[Image.Image]:
-    try:
-        # The named formats alone: each further decoder is a further way in for bad files.
-        with Image.open(path, formats=("JPEG", "PNG")) as picture:
-            if picture.width * picture.height > _MAX_PIXELS:
-                raise Image.DecompressionBombError
-            yield picture
-    except FileNotFoundError as error:
-        raise ScanError(
-            f"'{path.name}' is no longer there. Reconnect the drive or put it back."
-        ) from error
-    except Image.DecompressionBombError as error:
-        raise ScanError(
-            f"'{path.name}' is larger than 64 megapixels, far more than a slice has. "
-            "Export it smaller."
-        ) from error
-    except Exception as error:  # decoders raise all kinds on damaged bytes
-        is_empty = path.exists() and path.stat().st_size == 0
-        what = "is empty (0 bytes)" if is_empty else "is damaged or no JPEG or PNG picture"
-        raise ScanError(f"'{path.name}' {what}. Copy it again from the source.") from error
 
 
 def read_pictures(cohort: Cohort, scan: Scan) -> Operation[NDArray[np.uint8]]:
@@ -233,10 +277,26 @@ def read_pictures(cohort: Cohort, scan: Scan) -> Operation[NDArray[np.uint8]]:
     return result
 
 
-def slices_of_scan(
-    cohort: Cohort, scan: Scan, settings: SliceSettings
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Return the slices of one scan, (n, size, size) uint8, and their numbers, (n,).
+@dataclass(frozen=True)
+class CutScan:
+    """The slices of one scan.
+
+    Attributes
+    ----------
+    pixels : ndarray, shape (n, S, S), uint8
+    numbers : ndarray, shape (n,), int
+        Voxel index in RAS+ (volumes) or number of the picture.
+    positions_mm : ndarray, shape (n,), float
+        Along the plane's axis, RAS+; empty for ready-made slices, whose place is not known.
+    """
+
+    pixels: NDArray[np.uint8]
+    numbers: NDArray[np.int64]
+    positions_mm: NDArray[np.float64]
+
+
+def slices_of_scan(cohort: Cohort, scan: Scan, settings: SliceSettings) -> CutScan:
+    """Return the slices of one scan, from the needed part of its file where that will do.
 
     Ready-made slices pass through: only padded to a square and resized.
 
@@ -245,158 +305,30 @@ def slices_of_scan(
     ScanError
         If the scan cannot be read.
     """
-    if scan.kind == "volume":
-        volume = load_volume(cohort.path_of(scan.files[0]))
-        chosen = choose_slices(volume, settings)
-        return cut_slices(volume, settings, chosen), chosen
+    if scan.kind != "volume":
+        return _cut_pictures(cohort, scan, settings)
+    is_plain = len(scan.files) == 1 and not scan.flipped
+    try:
+        if is_plain:
+            with opened_source(cohort.path_of(scan.files[0])) as source:
+                if source is not None:
+                    return _cut_source(source, settings)
+    except (OSError, EOFError) as error:
+        # Loading it whole says what is wrong, or succeeds where a drive only stumbled.
+        logger.info("a scan is read again: %s", type(error).__name__)
+    return _cut_source(source_of_volume(load_scan(cohort, scan)), settings)
+
+
+def _cut_source(source: SliceSource, settings: SliceSettings) -> CutScan:
+    chosen = _choose(source, settings)
+    positions = _positions_mm(source, _AXES[settings.plane], chosen)
+    return CutScan(_cut(source, settings, chosen), chosen, positions)
+
+
+def _cut_pictures(cohort: Cohort, scan: Scan, settings: SliceSettings) -> CutScan:
     pictures = [
         _to_square(read_picture(cohort.path_of(file)), (1.0, 1.0), settings.size)
         for file in scan.files
     ]
-    return np.stack(pictures), np.array(scan.slice_numbers, dtype=np.int64)
-
-
-def cache_key(cohort: Cohort, settings: SliceSettings) -> str:
-    """Return the name of the cache of this content cut with these settings."""
-    content = json.dumps([CACHE_VERSION, cohort.identity, asdict(settings)], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-
-def prepare_slices(
-    cohort: Cohort, cohort_folder: Path, settings: SliceSettings
-) -> Operation[SliceSet]:
-    """Return all slices of the cohort's included scans, from the cache where it holds them.
-
-    A scan that cannot be read is left out and said in a :class:`Notice`; the others go on.
-
-    Raises
-    ------
-    CohortError
-        If no scan could be read.
-    """
-    folder = cohort_folder / "slices" / cache_key(cohort, settings)
-    ready = _open_cache(folder, cohort.classes)
-    if ready is not None:
-        yield Progress("Slices are ready", 1, 1)
-        return ready
-    return (yield from _build_cache(cohort, folder, settings))
-
-
-def _build_cache(cohort: Cohort, folder: Path, settings: SliceSettings) -> Operation[SliceSet]:
-    scans = cohort.included_scans
-    rows: list[_Row] = []
-    pixels: list[NDArray[np.uint8]] = []
-    failed: list[str] = []
-    for done, scan in enumerate(scans):
-        yield Progress("Cutting slices", done, len(scans))
-        try:
-            cut, numbers = slices_of_scan(cohort, scan, settings)
-        except ScanError as error:
-            failed.append(scan.key)
-            yield Notice(f"{error} Scan {scan.key} was left out.")
-            continue
-        pixels.append(cut)
-        label = cohort.classes.index(scan.label)
-        rows += [(label, scan.subject, scan.session, scan.key, int(number)) for number in numbers]
-    if not pixels:
-        raise CohortError("No scan of the cohort could be read. Check that its folder is there.")
-    try:
-        _store_cache(folder, np.concatenate(pixels), rows, is_complete=not failed)
-    except OSError as error:
-        raise CohortError(
-            f"The slices cannot be stored in '{folder.parent}': {error.strerror}. Free space "
-            "there, or store the cohort elsewhere."
-        ) from error
-    return _slice_set(np.load(folder / "pixels.npy", mmap_mode="r"), rows, cohort.classes)
-
-
-def _store_cache(
-    folder: Path, pixels: NDArray[np.uint8], rows: Sequence[_Row], *, is_complete: bool
-) -> None:
-    """Write pixels, then their index: without an index a cache is not taken for complete.
-
-    One that lacks scans gets none, so that a mended file is read next time.
-    """
-    (folder / "index.json").unlink(missing_ok=True)
-    with atomic_file.replacing(folder / "pixels.npy") as path, path.open("wb") as file:
-        np.save(file, pixels)
-    if is_complete:
-        columns = zip(*rows, strict=True)
-        text_file.write_json(folder / "index.json", dict(zip(_INDEX_COLUMNS, columns, strict=True)))
-
-
-def _open_cache(folder: Path, classes: tuple[str, ...]) -> SliceSet | None:
-    try:
-        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        pixels = np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False)
-        rows = list(zip(*(index[name] for name in _INDEX_COLUMNS), strict=True))
-        slices = _slice_set(pixels, rows, classes)
-    except (OSError, EOFError, ValueError, KeyError, TypeError):
-        return None
-    fits = pixels.ndim == 3 and pixels.dtype == np.uint8 and len(rows) == len(pixels)
-    return slices if fits and slices.label.max() < len(classes) else None
-
-
-def _slice_set(
-    pixels: NDArray[np.uint8],
-    rows: Sequence[_Row],
-    classes: tuple[str, ...],
-) -> SliceSet:
-    label, subject, session, scan, number = zip(*rows, strict=True)
-    return SliceSet(
-        pixels=pixels,
-        label=np.array(label, dtype=np.int64),
-        subject=np.array(subject, dtype=str),
-        session=np.array(session, dtype=str),
-        scan=np.array(scan, dtype=str),
-        number=np.array(number, dtype=np.int64),
-        classes=classes,
-    )
-
-
-def export_slices(
-    cohort: Cohort,
-    cohort_folder: Path,
-    settings: SliceSettings,
-    out: Path,
-    *,
-    picture_format: str = "png",
-) -> Operation[int]:
-    """Write every slice as a picture into class folders, with ``manifest.csv``; return how many.
-
-    Raises
-    ------
-    CohortError
-        If no scan could be read, or ``out`` cannot be written.
-    """
-    slices = yield from prepare_slices(cohort, cohort_folder, settings)
-    try:
-        yield from _write_pictures(slices, out, picture_format)
-    except OSError as error:
-        raise CohortError(
-            f"The slices cannot be written to '{out}': {error.strerror}. Choose another folder."
-        ) from error
-    return len(slices)
-
-
-def _write_pictures(slices: SliceSet, out: Path, picture_format: str) -> Operation[None]:
-    rows = []
-    for i in range(len(slices)):
-        if i % 20 == 0:
-            yield Progress("Writing slices", i, len(slices))
-        label = slices.classes[slices.label[i]]
-        stem = f"{_safe_name(slices.scan[i])}_s{slices.number[i]:03d}"
-        name = f"{_safe_name(label)}/{stem}.{picture_format}"
-        with atomic_file.replacing(out / name) as temporary:
-            Image.fromarray(slices.pixels[i]).save(
-                temporary, format="PNG" if picture_format == "png" else "JPEG", quality=95
-            )
-        rows.append((name, slices.subject[i], slices.session[i], slices.number[i], label))
-    text_file.write_csv(
-        out / "manifest.csv", ("file", "subject", "session", "slice", "label"), rows
-    )
-
-
-def _safe_name(text: str) -> str:
-    # Classes come from tables too: "AD/MCI" or "../AD" must not choose the folder.
-    return re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", text).strip(" .") or "_"
+    numbers = np.array(scan.slice_numbers, dtype=np.int64)
+    return CutScan(np.stack(pictures), numbers, np.zeros(0))

@@ -1,17 +1,31 @@
-"""Share slices out to training, validation and test: by subject, by slice, or k-fold by subject."""
+"""Share slices out to training, validation and test: by subject, by slice, k-fold, or by a file."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import csv
+import hashlib
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core import text_file
 from core.config import SplitSettings
 from core.data.slices import SliceSet
 from core.errors import CohortError
 
 PARTS = ("train", "validation", "test")
+SPLIT_COLUMNS = ("subject", "session", "scan", "slice", "label", "part")
+_PART_NAMES = {
+    **{part: part for part in PARTS},
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "testing": "test",
+}
 
 
 @dataclass(frozen=True)
@@ -24,10 +38,13 @@ class Split:
         train, validation or test.
     label : ndarray, shape (n,), int
         Class used in training: the true one, or a shuffled one in a control run.
+    notices : tuple of str
+        What a split file says about slices that the cohort does not have, in words.
     """
 
     part: NDArray[np.str_]
     label: NDArray[np.int64]
+    notices: tuple[str, ...] = ()
 
     def rows_of(self, part: str) -> NDArray[np.int64]:
         """Return the rows of one part."""
@@ -35,16 +52,18 @@ class Split:
 
 
 def split_slices(slices: SliceSet, settings: SplitSettings, seed: int) -> Split:
-    """Split slices 5:2:3 (or as set), each class by itself.
+    """Split slices 5:2:3 (or as set), each class by itself; or as the split file says.
 
     Raises
     ------
     CohortError
-        If a class is too small to give every part something.
+        If a class is too small to give every part something, or as :func:`read_split_file`.
     """
     label = slices.label.copy()
     if settings.shuffled_labels:
         label = shuffle_labels(slices, seed)
+    if settings.split_file:
+        return replace(read_split_file(Path(settings.split_file), slices), label=label)
     part = np.empty(len(slices), dtype="<U10")
     for k, name in enumerate(slices.classes):
         rng = np.random.default_rng([seed, k])
@@ -61,6 +80,202 @@ def split_slices(slices: SliceSet, settings: SplitSettings, seed: int) -> Split:
     if settings.mode != "slice":
         _keep_subjects_together(slices.subject, part)
     return Split(part, label)
+
+
+def split_again(slices: SliceSet, settings: SplitSettings, seed: int, kept: Path) -> Split:
+    """Return the split of an earlier run, whose ``split.csv`` is ``kept``.
+
+    A drawn split is drawn again; one that came from a file is read from ``kept``, since
+    that file may have moved or changed.
+
+    Raises
+    ------
+    CohortError
+        As :func:`split_slices`.
+    """
+    if settings.split_file:
+        settings = replace(settings, split_file=str(kept))
+    return split_slices(slices, settings, seed)
+
+
+def split_name(settings: SplitSettings) -> str:
+    """Return how slices are split: subject, slice, kfold, or file."""
+    return "file" if settings.split_file else settings.mode
+
+
+def split_file_record(settings: SplitSettings) -> dict[str, str] | None:
+    """Return name and SHA-256 of the split file, without the folder it lies in; None without one.
+
+    Raises
+    ------
+    CohortError
+        If it cannot be read.
+    """
+    if not settings.split_file:
+        return None
+    path = Path(settings.split_file)
+    return {"name": path.name, "sha256": hashlib.sha256(_read_bytes(path)).hexdigest()}
+
+
+def write_split_file(path: Path, slices: SliceSet, split: Split) -> None:
+    """Write the part of every slice as CSV, to be read again by :func:`read_split_file`."""
+    rows = zip(
+        slices.subject,
+        slices.session,
+        slices.scan,
+        slices.number,
+        (slices.classes[k] for k in split.label),
+        split.part,
+        strict=True,
+    )
+    text_file.write_csv(path, SPLIT_COLUMNS, rows)
+
+
+def read_split_file(path: Path, slices: SliceSet) -> Split:
+    """Read which part each slice belongs to; labels are those of the cohort.
+
+    The table has a column part and the column subject, or the columns scan and slice too
+    (as ``split.csv`` of a run has); session is optional. Rows that fit no slice of the
+    cohort are told in ``notices``.
+
+    Raises
+    ------
+    CohortError
+        If it cannot be read, lacks a column, names an unknown part, contradicts itself,
+        leaves a slice of the cohort out, or leaves a part empty.
+    """
+    rows = _read_rows(path)
+    is_by_slice = "scan" in rows[0] and "slice" in rows[0]
+    wanted = ("subject", "session", "scan", "slice") if is_by_slice else ("subject", "session")
+    columns = [name for name in wanted if name in rows[0]]
+    part_of = _parts_by_key(path, rows, columns)
+    of_slice = list(zip(*(_column(slices, name) for name in columns), strict=True))
+    parts = [part_of.get(key) for key in of_slice]
+    missing = [key for key, part in zip(of_slice, parts, strict=True) if part is None]
+    if missing:
+        raise CohortError(
+            f"'{path.name}' leaves out {len(missing)} of {len(slices)} slices of the cohort: "
+            f"{_some(_in_words(columns, missing))}. Add their rows, or exclude them from "
+            "the cohort."
+        )
+    if empty := [part for part in PARTS if part not in parts]:
+        raise CohortError(
+            f"'{path.name}' puts no slice of this cohort into {' and '.join(empty)}. "
+            "Give each part some rows."
+        )
+    unknown = sorted(set(part_of) - set(of_slice))
+    notices: tuple[str, ...] = ()
+    if unknown:
+        notices = (
+            f"'{path.name}' has {len(unknown)} rows that fit no slice of the cohort and were "
+            f"passed over: {_some(_in_words(columns, unknown))}.",
+        )
+    return Split(np.array(parts, dtype="<U10"), slices.label.copy(), notices)
+
+
+_Key = tuple[str, ...]
+
+
+def _column(slices: SliceSet, name: str) -> list[str]:
+    """Return one column as a file has it: cells that look like formulas are written changed."""
+    values = slices.number if name == "slice" else getattr(slices, name)
+    return [_plain(str(value)) for value in values.tolist()]
+
+
+def _plain(cell: str) -> str:
+    cell = cell.strip()
+    return cell[1:] if cell.startswith("'") else cell
+
+
+def _parts_by_key(
+    path: Path, rows: Sequence[Mapping[str, str]], columns: Sequence[str]
+) -> dict[_Key, str]:
+    part_of: dict[_Key, str] = {}
+    for line, row in enumerate(rows, start=2):
+        said = row["part"].strip()
+        part = _PART_NAMES.get(said.lower())
+        if part is None:
+            raise CohortError(
+                f"Line {line} of '{path.name}' has the part '{said}'. Give one of: "
+                f"{', '.join(PARTS)}."
+            )
+        key = tuple(
+            _slice_number(row[name]) if name == "slice" else _plain(row[name]) for name in columns
+        )
+        if part_of.setdefault(key, part) != part:
+            raise CohortError(
+                f"'{path.name}' puts {_in_words(columns, [key])[0]} into two parts, "
+                f"{part_of[key]} and {part}. Correct one of the rows."
+            )
+    return part_of
+
+
+def _slice_number(cell: str) -> str:
+    # A spreadsheet writes 004 as 4 or 4.0.
+    text = _plain(cell)
+    try:
+        return str(int(float(text))) if float(text).is_integer() else text
+    except (ValueError, OverflowError):
+        return text
+
+
+def _in_words(columns: Sequence[str], keys: Iterable[_Key]) -> list[str]:
+    """Name slices, or subjects where the file goes by subject, each once."""
+
+    def name(key: _Key) -> str:
+        of = dict(zip(columns, key, strict=True))
+        if "slice" in of:
+            return f"slice {of['slice']} of {of['scan']}"
+        session = of.get("session", "")
+        return f"subject {of['subject']}" + (f" session {session}" if session else "")
+
+    return list(dict.fromkeys(map(name, keys)))
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    data = _read_bytes(path)
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        text = data.decode("utf-16", errors="replace")
+    else:
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = data.decode("latin-1")
+    text = text.lstrip()
+    delimiter = max(",;\t", key=text.split("\n", 1)[0].count)
+    try:
+        if "\0" in text:
+            raise csv.Error
+        table = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    except csv.Error as error:
+        raise CohortError(
+            f"'{path.name}' is damaged or no table of text. Export it again as CSV."
+        ) from error
+    names = [name.strip().lower() for name in table[0]] if table else []
+    for wanted in ("subject", "part"):
+        if wanted not in names:
+            raise CohortError(
+                f"The split file '{path.name}' has no column '{wanted}'. It needs the columns "
+                "subject and part, or subject, scan, slice and part. Add it."
+            )
+    rows = [[*row, *[""] * len(names)] for row in table[1:] if any(cell.strip() for cell in row)]
+    if not rows:
+        raise CohortError(f"The split file '{path.name}' has no rows. Add one for each subject.")
+    return [dict(zip(names, row, strict=False)) for row in rows]
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CohortError(
+            f"The split file '{path.name}' cannot be read: {error.strerror}. Choose another one."
+        ) from error
 
 
 def part_sizes(n: int, settings: SplitSettings) -> tuple[int, int, int]:

@@ -26,8 +26,9 @@ from core import atomic_file
 from core.config import NETWORK_TITLES, REGIME_TITLES, RunSettings, TrainSettings
 from core.data.cohort import Cohort
 from core.data.leakage import audit_split
-from core.data.slices import SliceSet, prepare_slices
-from core.data.split import Split, split_slices
+from core.data.slice_cache import prepare_slices
+from core.data.slices import SliceSet
+from core.data.split import Split, split_again, split_file_record, split_name, split_slices
 from core.errors import MriFclError, RunError, TrainingError
 from core.progress import BatchDone, EpochMetrics, Notice, Operation, Progress, RunStarted
 from core.run_folder import FcHistory, Run, RunWriter, create_run, reopen_run
@@ -105,7 +106,9 @@ def train(
     start = _read_start(settings.training)
     slices = yield from prepare_slices(cohort, cohort_folder, settings.slices)
     split = split_slices(slices, settings.split, settings.training.seed)
-    audit = audit_split(slices, split, settings.split.mode)
+    audit = audit_split(slices, split, split_name(settings.split))
+    for notice in split.notices:
+        yield Notice(notice)
     if audit.leaks:
         yield Notice(audit.sentence())
     yield Progress("Building the network")
@@ -122,9 +125,8 @@ def train(
             **_record(cohort, settings, network, device),
             "transform_input": start.transform_input,
             "weights": start.record(),
-            "shared_subjects": audit.shared_subjects,
-            "duplicate_slices": audit.duplicate_slices,
-            "neighbouring_slices": audit.neighbouring_slices,
+            "split_file": split_file_record(settings.split),
+            **audit.record(),
         },
     )
     writer.update(
@@ -163,7 +165,9 @@ def resume(run_folder: Path, cohort: Cohort) -> Operation[Path]:
     writer = reopen_run(run_folder)
     device = choose_device(run.settings.training.device)
     slices = yield from prepare_slices(cohort, cohort_folder_of(run), run.settings.slices)
-    split = split_slices(slices, run.settings.split, run.settings.training.seed)
+    split = split_again(
+        slices, run.settings.split, run.settings.training.seed, run_folder / "split.csv"
+    )
     network = build_network(
         run.settings.training,
         len(cohort.classes),
@@ -195,7 +199,9 @@ def complete_features(run_folder: Path, cohort: Cohort) -> Operation[Path]:
         raise RunError(f"Run '{run.name}' was trained on other scans than this cohort holds.")
     device = choose_device("cpu")
     slices = yield from prepare_slices(cohort, cohort_folder_of(run), run.settings.slices)
-    split = split_slices(slices, run.settings.split, run.settings.training.seed)
+    split = split_again(
+        slices, run.settings.split, run.settings.training.seed, run_folder / "split.csv"
+    )
     network = build_network(
         run.settings.training, len(run.classes), transform_input=bool(run.record["transform_input"])
     )
@@ -251,9 +257,13 @@ def _read_start(settings: TrainSettings) -> _Start:
 
 
 def _without_place(settings: RunSettings, start: _Start) -> RunSettings:
-    """Return the settings to store: the weights by name, without the folder they lay in."""
-    name = start.name if settings.training.weights else ""
-    return replace(settings, training=replace(settings.training, weights=name))
+    """Return the settings to store: weights and split file by name, without their folders."""
+    weights = start.name if settings.training.weights else ""
+    return replace(
+        settings,
+        training=replace(settings.training, weights=weights),
+        split=replace(settings.split, split_file=Path(settings.split.split_file).name),
+    )
 
 
 def _sha256(path: Path) -> str:
@@ -318,14 +328,9 @@ def _train_epochs(training: _Training) -> Operation[None]:
     learners = SliceDataset(training.slices, training.split, "train")
     judges = SliceDataset(training.slices, training.split, "validation")
     labels = judges.labels_N.numpy()
-    yield _metrics(
-        training,
-        0,
-        (math.nan, math.nan),
-        0.0,
-        np.zeros((0, len(training.fc_biases[0])), np.float32),
-        labels[:0],
-    )
+    if training.epoch == 0:
+        none = np.zeros((0, len(training.fc_biases[0])), np.float32)
+        yield _metrics(training, 0, (math.nan, math.nan), 0.0, none, labels[:0])
     while training.epoch < settings.epochs:
         epoch, began = training.epoch + 1, time.monotonic()
         trained = yield from _train_one_epoch(training, learners, epoch)
@@ -554,7 +559,7 @@ def _record(
         "title": f"{NETWORK_TITLES[name]}, {REGIME_TITLES[settings.training.regime].lower()}",
         "classes": cohort.classes,
         "simulated": cohort.simulated,
-        "split_mode": settings.split.mode,
+        "split_mode": split_name(settings.split),
         "epochs": settings.epochs,
         "epochs_done": 0,
         "learning_rate": settings.learning_rate,

@@ -418,3 +418,23 @@ def test_that_an_excluded_scan_of_a_file_is_shown_unticked(panel):
     panel.show_cohort(cohort.with_scans((first, *cohort.scans[1:])))
     index = panel.scan_list.table.model().index(0, Column.INCLUDE)
     assert Qt.CheckState(index.data(Qt.ItemDataRole.CheckStateRole)) == Qt.CheckState.Unchecked
+
+
+def test_that_a_flip_is_kept_with_the_scan_and_read_anew(qtbot, shown):
+    scan = shown.scan_list.selected_scan
+    shown.show_volume(make_volume(), scan)
+    with qtbot.waitSignal(shown.scan_selected) as signal:
+        shown.viewer.flip_requested.emit(True)
+    assert signal.args[0].flipped
+    assert next(one for one in shown.cohort.scans if one.key == scan.key).flipped
+    shown.undo_action.trigger()
+    assert not any(one.flipped for one in shown.cohort.scans)
+
+
+def test_that_the_viewer_keeps_its_width_beside_many_classes(qtbot, shown):
+    shown.resize(1180, 700)
+    for number in range(7):
+        shown.scan_list._header.addWidget(QLabel(f"class {number} of seven 123"))
+    shown.show()
+    QApplication.processEvents()
+    assert shown.viewer.width() >= 460

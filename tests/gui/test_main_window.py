@@ -708,3 +708,17 @@ def test_that_a_recent_cohort_is_listed_and_opened(qtbot, window, trained):
         named(again.cohort_panel, QPushButton, trained.scanned.folder.name).click()
     wait_until_idle(qtbot)
     again.close()
+
+
+def test_that_a_second_scan_is_shown_beside_the_first(qtbot, window, tmp_path):
+    from core.data.phantom import simulate_cohort
+    from tests.tiny_cohort import drive
+
+    folder = drive(simulate_cohort(tmp_path / "two", subjects_per_class=1))
+    window.session.open_paths([folder])
+    wait_until_idle(qtbot)
+    viewer = window.cohort_panel.viewer
+    qtbot.waitUntil(lambda: viewer.title.startswith("sub-001"))
+    window.cohort_panel.compare_requested.emit(window.session.opened.cohort.scans[1])
+    wait_until_idle(qtbot)
+    assert viewer.compared_title.startswith("sub-002")

@@ -7,11 +7,11 @@ import time
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QWheelEvent
+from PySide6.QtGui import QImage, QWheelEvent
 from PySide6.QtWidgets import QApplication
 
 from core.data.volume import Volume
-from mrifcl_gui.slice_viewer import SliceViewer
+from mrifcl_gui.slice_viewer import SliceViewer, ViewerLayout
 
 SHAPE = (8, 9, 10)
 SPACING = (1.0, 2.0, 3.0)
@@ -133,13 +133,13 @@ def test_that_the_right_is_on_the_left_unless_the_convention_is_neurological(vie
 
 
 def test_that_unverified_sides_have_no_letters_but_a_badge(viewer):
-    assert viewer._badge.isHidden()
+    assert viewer._bar.badge.isHidden()
     viewer.show_volume(make_volume(sides_certain=False), "analyze")
     assert viewer.plane_view("axial").letters == ("?", "?", "A", "P")
     assert viewer.plane_view("coronal").letters[:2] == ("?", "?")
     assert viewer.plane_view("sagittal").letters == ("P", "A", "S", "I")
-    assert viewer._badge.isVisible()
-    assert viewer._badge.text() == "left/right unverified"
+    assert viewer._bar.badge.isVisible()
+    assert viewer._bar.badge.text() == "left/right unverified"
     assert "R?" in viewer._read_out.text()
 
 
@@ -293,7 +293,7 @@ def test_that_r_resets_views_window_and_crosshair(qtbot, viewer):
 def test_that_x_hides_the_crosshair(qtbot, viewer):
     qtbot.keyClick(viewer, Qt.Key.Key_X)
     assert all(viewer.plane_view(name).crosshair is None for name in PLANES)
-    assert not viewer._crosshair_button.isChecked()
+    assert not viewer._bar.crosshair.isChecked()
     qtbot.keyClick(viewer, Qt.Key.Key_X)
     assert viewer.plane_view("axial").crosshair is not None
 
@@ -319,7 +319,7 @@ def test_that_o_switches_the_convention_and_says_so(qtbot, viewer):
         qtbot.keyClick(viewer, Qt.Key.Key_O)
     assert signal.args == [False]
     assert not viewer.is_radiological
-    assert viewer._orientation_button.text() == "Neurological"
+    assert viewer._bar.orientation.text() == "Neurological"
 
 
 def test_that_the_convention_outlives_the_scan(viewer):
@@ -335,14 +335,14 @@ def test_that_keys_with_ctrl_are_left_to_others(qtbot, viewer):
 
 
 def test_that_typed_window_and_level_are_taken(qtbot, viewer):
-    viewer._window_box.selectAll()
-    qtbot.keyClicks(viewer._window_box, "120")
-    qtbot.keyClick(viewer._window_box, Qt.Key.Key_Return)
+    viewer._page.intensities.window_box.selectAll()
+    qtbot.keyClicks(viewer._page.intensities.window_box, "120")
+    qtbot.keyClick(viewer._page.intensities.window_box, Qt.Key.Key_Return)
     assert viewer.window_level()[0] == pytest.approx(120)
 
 
 def test_that_an_edge_of_the_histogram_can_be_dragged(qtbot, viewer):
-    histogram = viewer._histogram
+    histogram = viewer._page.intensities.histogram
     viewer.set_window_level(200, 400)
     start = QPoint(round(histogram.x_of(500)), 20)
     end = QPoint(round(histogram.x_of(600)), 20)
@@ -380,9 +380,9 @@ def test_that_pictures_open_as_stored_at_the_middle_one(pictures):
 
 
 def test_that_pictures_are_said_to_have_no_known_orientation(pictures):
-    assert pictures._badge.isVisible()
-    assert pictures._badge.text() == "orientation not known"
-    assert not pictures._orientation_button.isVisible()
+    assert pictures._bar.badge.isVisible()
+    assert pictures._bar.badge.text() == "orientation not known"
+    assert not pictures._bar.orientation.isVisible()
 
 
 def test_that_wheel_keys_and_strip_change_the_picture(qtbot, pictures):
@@ -451,3 +451,190 @@ def test_that_a_drag_over_a_large_volume_keeps_up(viewer):
         seconds.append(time.perf_counter() - start)
     # 20 ms are the aim; the median of a busy machine may take a little more.
     assert np.median(seconds) < 0.04
+
+
+def hover(view, column, row):
+    view.hovered.emit(view._key, column + 0.5, row + 0.5)
+
+
+def test_that_the_value_under_the_pointer_is_the_exact_one(viewer):
+    voxels = make_volume().voxels + np.float32(0.125)
+    viewer.show_volume(make_volume(voxels=voxels), "x")
+    hover(viewer.plane_view("axial"), 2, 3)
+    text = viewer._pointer.text()
+    assert "voxel 5, 5, 5" in text
+    assert f"value {5 * 90 + 5 * 10 + 5 + 0.125}" in text
+    assert viewer.voxel() == (4, 4, 5)
+    hover(viewer.plane_view("axial"), -2, 3)
+    assert viewer._pointer.text() == ""
+
+
+def test_that_many_wheel_events_are_one_frame(qtbot, viewer):
+    view = viewer.plane_view("sagittal")
+    viewer.set_slice("sagittal", 0)
+    qtbot.wait(40)
+    frames = []
+    draw = view.draw
+    view.draw = lambda *arguments, **options: (frames.append(1), draw(*arguments, **options))
+    for _ in range(6):
+        wheel(view, 1)
+        QApplication.processEvents()
+    assert viewer.slice_index("sagittal") == 6
+    qtbot.waitUntil(lambda: len(frames) >= 1)
+    assert len(frames) <= 4
+
+
+def test_that_the_slices_of_the_network_are_lines_on_the_two_other_planes(viewer):
+    viewer.set_network_slices("axial", (2, 3, 6), "#D55E00")
+    assert viewer.plane_view("axial").slice_lines is None
+    for name in ("coronal", "sagittal"):
+        lines = viewer.plane_view(name).slice_lines
+        assert not lines.is_vertical
+        assert lines.positions == (7.5, 6.5, 3.5)  # rows from the top of 10
+        assert lines.numbers == (3, 4, 7)
+    viewer.grab()
+
+
+@pytest.mark.parametrize(("is_radiological", "columns"), [(True, (6.5, 2.5)), (False, (1.5, 5.5))])
+def test_that_lines_follow_the_convention(viewer, is_radiological, columns):
+    viewer.set_radiological(is_radiological)
+    viewer.set_network_slices("sagittal", (1, 5))
+    assert viewer.plane_view("coronal").slice_lines.is_vertical
+    assert viewer.plane_view("coronal").slice_lines.positions == columns
+
+
+def test_that_space_hides_the_lines_and_another_scan_has_none(qtbot, viewer):
+    viewer.set_network_slices("axial", (2, 3))
+    assert viewer._bar.lines.isVisible()
+    qtbot.keyClick(viewer.plane_view("axial"), Qt.Key.Key_Space)
+    assert viewer.plane_view("coronal").slice_lines is None
+    qtbot.keyClick(viewer.plane_view("axial"), Qt.Key.Key_Space)
+    assert viewer.plane_view("coronal").slice_lines is not None
+    viewer.show_volume(make_volume(), "other")
+    assert viewer.plane_view("coronal").slice_lines is None
+    assert not viewer._bar.lines.isVisible()
+
+
+def other_volume():
+    """Return a volume of 2 mm voxels that covers the same place and more."""
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[:3, 3] = (-10.0, -20.0, 10.0)
+    voxels = np.arange(20 * 21 * 22, dtype=np.float32).reshape(20, 21, 22)
+    return Volume(voxels, affine, (2.0, 2.0, 2.0))
+
+
+def test_that_a_compared_scan_follows_in_millimetres(viewer):
+    viewer.compare_with(other_volume(), "B")
+    viewer.set_crosshair((2, 3, 4))  # (-2, -4, 32) mm
+    assert viewer._page._second.voxel == (4, 8, 11)
+    assert viewer.compared_view("axial").isVisible()
+    assert viewer.compared_title == "B"
+    assert " | " in viewer._read_out.text()
+    viewer.clear_compare()
+    assert not viewer.compared_view("axial").isVisible()
+    assert " | " not in viewer._read_out.text()
+
+
+def test_that_a_click_into_the_compared_scan_moves_both(qtbot, viewer):
+    viewer.compare_with(other_volume(), "B")
+    QApplication.processEvents()
+    view = viewer.compared_view("axial")
+    # voxel (4, 8) of the second is at (-2, -4) mm: voxel (2, 3) of the first
+    spot = point_of(view, 20 - 1 - 4, 21 - 1 - 8)
+    qtbot.mouseClick(view, Qt.MouseButton.LeftButton, pos=spot)
+    assert viewer.voxel()[:2] == (2, 3)
+
+
+def test_that_the_compared_window_moves_with_the_first_from_its_own_contrast(viewer):
+    viewer.compare_with(make_volume(voxels=make_volume().voxels * 10), "B")
+    viewer.set_window_level(200, 400)
+    viewer.set_crosshair((3, 3, 3))
+    first, second = viewer.plane_view("axial").pixels, viewer.compared_view("axial").pixels
+    assert np.abs(first.astype(int) - second).max() <= 2
+
+
+def test_that_a_place_outside_the_compared_scan_is_said(viewer):
+    affine = np.diag([1.0, 1.0, 1.0, 1.0])
+    affine[:3, 3] = viewer.position_mm()
+    small = Volume(np.ones((2, 2, 2), np.float32), affine, (1.0, 1.0, 1.0))
+    viewer.compare_with(small, "B")
+    viewer.set_crosshair((7, 8, 9))
+    assert "outside" in viewer.compared_view("axial").caption
+    assert viewer.compared_view("axial").crosshair is None
+
+
+def test_that_scans_without_a_common_place_are_laid_middle_on_middle(viewer):
+    affine = np.eye(4)
+    affine[:3, 3] = 1000.0
+    far = Volume(np.ones((21, 21, 21), np.float32), affine, (1.0, 1.0, 1.0))
+    viewer.compare_with(far, "far")
+    assert viewer._page._second.voxel == (10, 10, 10)
+    assert "middle on middle" in viewer._bar._compared.text()
+    viewer.set_crosshair((5, 4, 5))
+    assert viewer._page._second.voxel == (11, 10, 10)
+
+
+def test_that_another_scan_ends_the_comparison(viewer):
+    viewer.compare_with(other_volume(), "B")
+    viewer.show_volume(make_volume(), "C")
+    assert viewer.compared_title == ""
+    assert not viewer.compared_view("axial").isVisible()
+
+
+def test_that_a_picture_is_saved_with_letters_and_bar_but_no_controls(viewer, tmp_path):
+    viewer.set_network_slices("axial", (2, 3))
+    path = tmp_path / "a.png"
+    assert viewer.save_screenshot(path)
+    image = QImage(str(path))
+    assert image.width() > 900
+    assert not image.textKeys()
+
+
+def test_that_a_picture_that_cannot_be_written_is_said(qtbot, viewer, tmp_path):
+    with qtbot.waitSignal(viewer.failed) as signal:
+        assert not viewer.save_screenshot(tmp_path / "missing" / "a.png")
+    assert "a.png" in signal.args[0]
+    assert str(tmp_path) not in signal.args[0]
+
+
+def test_that_nothing_shown_gives_no_picture(qtbot, viewer, tmp_path):
+    viewer.show_empty("none")
+    with qtbot.waitSignal(viewer.failed):
+        assert not viewer.save_screenshot(tmp_path / "a.png")
+
+
+def test_that_a_right_click_opens_the_menu_and_a_right_drag_does_not(qtbot, viewer):
+    view = viewer.plane_view("axial")
+    view.menu_requested.disconnect()
+    asked = []
+    view.menu_requested.connect(lambda *arguments: asked.append(arguments))
+    centre = view.rect().center()
+    drag(qtbot, view, Qt.MouseButton.RightButton, centre, centre + QPoint(40, 0))
+    assert asked == []
+    qtbot.mouseClick(view, Qt.MouseButton.RightButton, pos=centre)
+    assert len(asked) == 1
+    texts = [action.text() for action in viewer.build_menu().actions()]
+    assert texts[:2] == ["Save picture…", "Copy picture"]
+
+
+def test_that_a_flip_can_be_asked_for_where_sides_are_uncertain_only(qtbot, viewer):
+    assert not viewer._bar.flip.isVisible()
+    viewer.show_volume(make_volume(sides_certain=False), "x")
+    with qtbot.waitSignal(viewer.flip_requested) as signal:
+        viewer._bar.flip.click()
+    assert signal.args == [True]
+    viewer.show_volume(make_volume(sides_certain=False), "x", is_flipped=True)
+    assert viewer._bar.flip.isChecked()
+    assert "flipped" in viewer._bar.badge.text()
+
+
+def test_that_the_layout_is_told_and_taken_over(qtbot, viewer):
+    with qtbot.waitSignal(viewer.layout_changed):
+        qtbot.keyClick(viewer, Qt.Key.Key_2)
+    kept = viewer.viewer_layout
+    assert kept == ViewerLayout(enlarged="coronal")
+    viewer.show_volume(make_volume(), "another")
+    assert not viewer.plane_view("axial").isVisible()
+    viewer.set_viewer_layout(ViewerLayout(enlarged="oblique", crosshair=False))
+    assert viewer.plane_view("axial").isVisible()
+    assert viewer.plane_view("axial").crosshair is None

@@ -17,9 +17,11 @@ from core.data.cohort import (
     Cohort,
     Scan,
     Skipped,
+    carry_choices,
     load_cohort,
     order_classes,
     save_cohort,
+    twin_scans,
 )
 from core.errors import CohortError
 
@@ -252,3 +254,68 @@ def test_that_entries_of_a_later_program_are_passed_over(tmp_path):
     record["new"] = record["scans"][0]["new"] = 1
     (folder / COHORT_FILE).write_text(json.dumps(record), encoding="utf-8")
     assert load_cohort(folder) == small_cohort(tmp_path)
+
+
+# ------------------------------------------------------------------ choices on a new scan
+
+
+def _scan_of(file, label, **values):
+    values = {"found_label": label, "sha256": file, **values}
+    return Scan(file, file, "", label, "volume", (file,), **values)
+
+
+def test_that_choices_are_carried_over_to_a_new_scan(tmp_path):
+    old = Cohort(
+        tmp_path,
+        ("AD", "NC"),
+        (
+            _scan_of("a", "AD", included=False),
+            _scan_of("b", "MCI", found_label="AD"),
+            _scan_of("c", "NC", sha256="moved", included=False),
+            _scan_of("d", "NC"),
+        ),
+    )
+    new = Cohort(
+        tmp_path,
+        ("AD", "NC"),
+        (
+            _scan_of("a", "AD"),
+            _scan_of("b", "AD"),
+            _scan_of("c2", "AD", sha256="moved"),
+            _scan_of("d", "AD"),
+            _scan_of("e", "NC"),
+        ),
+    )
+    carried = carry_choices(old, new)
+    assert [(item.label, item.included) for item in carried.scans] == [
+        ("AD", False),
+        ("MCI", True),
+        ("AD", False),
+        ("AD", True),
+        ("NC", True),
+    ]
+    assert carried.classes == ("AD", "NC", "MCI")
+
+
+def test_that_a_cohort_with_a_subject_in_two_classes_is_refused(tmp_path, assert_plain):
+    scans = [_scan_of(f"{label}{n}", label) for label in ("AD", "NC") for n in range(3)]
+    twice = dataclasses.replace(scans[5], subject="AD0")
+    with pytest.raises(CohortError, match="in two classes") as caught:
+        Cohort(tmp_path, ("AD", "NC"), (*scans, twice)).require_trainable()
+    assert_plain(caught.value, "'NC2' in NC")
+
+
+@pytest.mark.parametrize(
+    ("hashes", "groups"),
+    [
+        ([("a", ""), ("a", ""), ("b", "")], [["0", "1"]]),
+        ([("a", "v"), ("b", "v"), ("b", "v"), ("c", "w")], [["0", "1", "2"]]),
+        ([("", ""), ("", "")], []),
+    ],
+)
+def test_that_twins_are_known_by_bytes_or_voxels(hashes, groups):
+    scans = [
+        _scan_of(str(n), "AD", sha256=sha, voxels_sha256=voxels)
+        for n, (sha, voxels) in enumerate(hashes)
+    ]
+    assert [[scan.key for scan in group] for group in twin_scans(scans)] == groups

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from core.data.labels import find_label_table, read_label_table
+from core.data.findings import code_of
+from core.data.labels import (
+    find_label_table,
+    read_columns,
+    read_label_table,
+    read_oasis_table,
+)
 from core.errors import CohortError
 
 TEXT = "subject,age,label\nsub-01,70,AD\nsub-02,65,NC\nsub-03,66,\n"
@@ -83,7 +89,7 @@ def test_that_conflicting_rows_are_refused_with_both_classes(write_table, assert
         (b" \n\n", "is empty"),
         (b"subject,age\na,70\n", "no class column"),
         (b"age,label\n70,AD\n", "no subject column"),
-        (b"subject,label\n", "no class for any subject"),
+        (b"subject,label\n", "has no rows"),
         (b"subject,label\na,n/a\nb,\n", "no class for any subject"),
         (b"subject,label\na,AD\0\0\n", "damaged"),
         (b'subject,label\n"' + b"x" * 200_000 + b'",AD\n', "damaged"),
@@ -118,7 +124,9 @@ def test_that_the_closest_name_wins(write_table):
 
 def test_that_rows_without_a_scan_are_listed(write_table):
     table = read_label_table(write_table("subject,label\nsub-01,AD\n02,NC\nsub-03,NC\n"))
-    assert table.unused(["sub-01", "sub-02"]) == ["sub-03"]
+    used = [table.key_of("x.nii", subject, "") for subject in ("sub-01", "sub-02")]
+    assert used == ["sub-01", "02"]
+    assert table.unused(used) == ["sub-03"]
 
 
 def test_that_participants_count_only_beside_subject_folders(tmp_path):
@@ -126,3 +134,45 @@ def test_that_participants_count_only_beside_subject_folders(tmp_path):
     assert find_label_table(tmp_path) is None
     (tmp_path / "sub-01").mkdir()
     assert find_label_table(tmp_path) == tmp_path / "participants.tsv"
+
+
+def test_that_empty_classes_and_formulas_are_found(write_table):
+    table = read_label_table(write_table("id,dx\ns1,AD\ns2,\n=1+1,ad\n"))
+    assert table.unlabelled == ("s2",)
+    assert [code_of(item) for item in table.warnings] == [
+        "label_missing",
+        "labels_merged",
+        "formula",
+    ]
+    assert "s2" in table.warnings[0]
+
+
+def test_that_the_columns_can_be_chosen(write_table):
+    path = write_table("id,code,dx,site\n1,a,AD,X\n2,b,NC,Y\n")
+    assert read_columns(path) == ("id", "code", "dx", "site")
+    table = read_label_table(path, subject_column="code", class_column="site")
+    assert table.labels == {"a": "X", "b": "Y"}
+
+
+def test_that_a_table_of_thousands_of_columns_is_refused(write_table, assert_plain):
+    with pytest.raises(CohortError, match="2000 columns") as caught:
+        read_label_table(write_table("a," * 1999 + "a\n"))
+    assert_plain(caught.value, "'labels.csv'")
+
+
+def test_that_the_dementia_rating_gives_the_class(write_table):
+    path = write_table('ID,MMSE,CDR\na,30,0\nb,29,0.5\nc,20,1\nd,10,2\ne,,\nf,28,"0,5"\n')
+    table = read_oasis_table(path)
+    assert table.labels == {"a": "NC", "b": "MCI", "c": "AD", "d": "AD", "f": "MCI"}
+    assert table.unlabelled == ("e",)
+    assert read_oasis_table(path, rules=[(1, "demented")]).labels == {
+        "c": "demented",
+        "d": "demented",
+    }
+
+
+@pytest.mark.parametrize("text", ["ID,MMSE\na,30\n", "MMSE,CDR\n30,0\n", "ID,CDR\na,\n"])
+def test_that_a_wrong_oasis_table_is_refused(write_table, assert_plain, text):
+    with pytest.raises(CohortError) as caught:
+        read_oasis_table(write_table(text))
+    assert_plain(caught.value, "'labels.csv'")

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.data import scan_folder as scan_module
+from core.data import folder_walk, scan_entry
 from core.data.cohort import load_cohort, save_cohort
+from core.data.findings import code_of
 from core.data.scan_folder import (
     FileIdentity,
     compile_pattern,
@@ -26,6 +27,10 @@ from core.progress import Progress, run_to_end
 
 def scan(folder, **options):
     return run_to_end(scan_folder(folder, **options))
+
+
+def codes(cohort):
+    return [code_of(item) for item in cohort.warnings]
 
 
 def reasons(cohort):
@@ -109,7 +114,7 @@ def test_that_class_folders_of_volumes_are_recognised(tmp_path, write_nifti, vox
     assert first.spacing_mm == pytest.approx((1.0, 1.5, 2.0))
     assert len(first.sha256) == 64
     assert cohort.skipped == ()
-    assert cohort.warnings == ()
+    assert codes(cohort) == ["few_subjects"]
     assert expected_slices(cohort, 30) == 120
 
 
@@ -164,7 +169,9 @@ def test_that_a_flat_folder_takes_classes_from_a_table(tmp_path, write_nifti, vo
     cohort = scan(tmp_path / "flat", labels=tmp_path / "labels.csv")
     assert [(item.subject, item.label) for item in cohort.scans] == [("p0", "AD"), ("p1", "NC")]
     assert "'p2' has no class in 'labels.csv'" in reasons(cohort)["p2.nii"]
-    assert cohort.warnings == ("1 subjects of 'labels.csv' have no scan here, such as p9.",)
+    assert codes(cohort) == ["few_subjects", "ids_unmatched"]
+    assert "have no scan (p9)" in cohort.warnings[1]
+    assert "have no row (p2.nii)" in cohort.warnings[1]
 
 
 def test_that_bids_with_participants_is_recognised(tmp_path, write_nifti, voxels):
@@ -216,7 +223,8 @@ def test_that_spellings_of_a_class_are_one_class_and_told(tmp_path, write_nifti,
         pytest.skip("this file system does not tell AD from ad")
     cohort = scan(tmp_path)
     assert cohort.classes == ("AD", "NC")
-    assert cohort.warnings[0].startswith("AD and ad were taken as one class")
+    merged = cohort.warnings[codes(cohort).index("labels_merged")]
+    assert merged.startswith("AD and ad were taken as one class")
 
 
 # ------------------------------------------------------------------ what is left out
@@ -282,20 +290,22 @@ def test_that_links_and_hidden_files_are_not_followed(tmp_path, write_nifti, vox
     (root / "Thumbs.db").write_bytes(b"junk")
     cohort = scan(root)
     assert len(cohort.scans) == 2
-    assert set(reasons(cohort)) == {"AD/linked.nii", "AD/broken.nii", "NC/loop"}
-    assert all("Links are not followed" in reason for reason in reasons(cohort).values())
+    assert reasons(cohort).pop("AD/pipe.nii").startswith("It is not a regular file")
+    links = {file: why for file, why in reasons(cohort).items() if file != "AD/pipe.nii"}
+    assert set(links) == {"AD/linked.nii", "AD/broken.nii", "NC/loop"}
+    assert all("Links are not followed" in reason for reason in links.values())
 
 
 def test_that_masks_and_other_files_are_listed(tmp_path, write_nifti, voxels):
     root = two_classes(tmp_path, write_nifti, voxels)
     write_nifti(root / "AD" / "AD1_brain_mask.nii.gz")
     (root / "README.txt").write_text("hello")
-    (root / "AD" / "AD2.mgz").write_bytes(b"x")
+    (root / "AD" / "AD2.nrrd").write_bytes(b"x")
     cohort = scan(root)
     assert len(cohort.scans) == 2
     assert "mask" in reasons(cohort)["AD/AD1_brain_mask.nii.gz"]
-    assert "NIfTI" in reasons(cohort)["AD/AD2.mgz"]
-    assert set(reasons(cohort)) == {"AD/AD1_brain_mask.nii.gz", "AD/AD2.mgz", "README.txt"}
+    assert "NIfTI" in reasons(cohort)["AD/AD2.nrrd"]
+    assert set(reasons(cohort)) == {"AD/AD1_brain_mask.nii.gz", "AD/AD2.nrrd", "README.txt"}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such name")
@@ -340,7 +350,9 @@ def test_that_a_subject_in_two_classes_is_told(tmp_path, write_nifti, voxels):
 def test_that_the_same_scan_under_two_names_is_told(tmp_path, write_nifti, voxels):
     root = two_classes(tmp_path, write_nifti, voxels)
     (root / "NC" / "NC2.nii.gz").write_bytes((root / "AD" / "AD1.nii.gz").read_bytes())
-    assert scan(root).warnings == ("AD1 and NC2 are the same scan. Leave one out.",)
+    assert scan(root).warnings[0] == (
+        "AD/AD1.nii.gz (AD) and NC/NC2.nii.gz (NC) are the same scan in two classes. Leave one out."
+    )
 
 
 def test_that_pictures_of_unknown_subjects_are_told_once(tmp_path, write_picture):
@@ -405,7 +417,7 @@ def test_that_an_unreadable_folder_is_listed(tmp_path, write_nifti, voxels, monk
     read = os.scandir
     # A real mode of 0 stops nobody who runs the tests as root.
     monkeypatch.setattr(
-        scan_module.os,
+        folder_walk.os,
         "scandir",
         lambda path: (fail_to_read if path.name == "locked" else read)(path),
     )
@@ -419,10 +431,10 @@ def test_that_files_that_cannot_be_read_to_their_end_are_listed(
 ):
     root = two_classes(tmp_path, write_nifti, voxels)
     write_picture(root / "NC" / "b_s1.png")
-    hash_files = scan_module._hash_files
+    hash_files = scan_entry.hash_files
     monkeypatch.setattr(
-        scan_module,
-        "_hash_files",
+        scan_entry,
+        "hash_files",
         lambda paths: (hash_files if "AD" in paths[0].name else fail_to_read)(paths),
     )
     cohort = scan(root)
@@ -433,7 +445,7 @@ def test_that_files_that_cannot_be_read_to_their_end_are_listed(
 
 def test_that_a_whole_disk_is_refused(tmp_path, write_nifti, voxels, monkeypatch, assert_plain):
     root = two_classes(tmp_path / "disk", write_nifti, voxels)
-    monkeypatch.setattr(scan_module, "_MAX_ENTRIES", 3)
+    monkeypatch.setattr(folder_walk, "_MAX_ENTRIES", 3)
     with pytest.raises(CohortError, match="over 3 files") as caught:
         scan(root)
     assert_plain(caught.value, "'disk'")

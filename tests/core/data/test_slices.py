@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import itertools
+import shutil
 
 import numpy as np
 import pytest
@@ -12,22 +13,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from core.config import SliceSettings
+from core import config
+from core.config import RunSettings, SliceSettings
+from core.data import slice_cache
 from core.data.cohort import Cohort
 from core.data.scan_folder import scan_folder
+from core.data.slice_cache import cache_key, prepare_slices
+from core.data.slice_export import export_slices
 from core.data.slices import (
-    cache_key,
     choose_slices,
     cut_slices,
-    export_slices,
-    prepare_slices,
-    read_picture,
-    read_picture_size,
     read_pictures,
+    slice_positions,
     slices_of_scan,
 )
 from core.data.volume import Volume
-from core.errors import CohortError, ScanError
+from core.errors import CohortError, ScanError, SettingsError
 from core.progress import Notice, run_to_end
 
 SMALL = SliceSettings(count=3, size=16)
@@ -71,8 +72,8 @@ def test_that_mid_slices_lie_about_the_middle_of_the_brain():
 
 
 def test_that_a_lone_bright_voxel_does_not_move_the_brain():
-    voxels = np.zeros((20, 20, 20))
-    voxels[5:15, 5:15, 10:17] = 100
+    voxels = np.zeros((40, 40, 20))
+    voxels[10:30, 10:30, 10:17] = 100
     voxels[0, 0, 0] = 1000
     chosen = choose_slices(volume_of(voxels), SliceSettings(count=3))
     assert chosen.tolist() == [12, 13, 14]
@@ -80,7 +81,7 @@ def test_that_a_lone_bright_voxel_does_not_move_the_brain():
 
 def test_that_slices_shift_into_the_volume_and_are_never_fewer():
     voxels = np.zeros((8, 9, 10))
-    voxels[:, :, 9] = 100
+    voxels[:, :, 8:] = 100
     chosen = choose_slices(volume_of(voxels), SliceSettings(count=3, step=2))
     assert chosen.tolist() == [5, 7, 9]
 
@@ -113,7 +114,94 @@ def test_that_chosen_slices_are_in_the_volume_evenly_spaced_and_as_many_as_asked
     assert 0 <= chosen[0] <= chosen[-1] < size
 
 
+def test_that_slices_may_be_spaced_in_millimetres():
+    volume = volume_of(np.ones((8, 9, 41)), (1.0, 1.0, 1.5))
+    settings = SliceSettings(count=4, spacing_mm=4.0, centre="volume")
+    # 4 mm are 2.67 voxels: offsets 0, 3, 5, 8 about the middle, 20.
+    assert choose_slices(volume, settings).tolist() == [16, 19, 21, 24]
+
+
+def test_that_a_spacing_below_the_voxel_size_is_refused(assert_plain):
+    volume = volume_of(np.ones((8, 9, 41)), (1.0, 1.0, 1.5))
+    with pytest.raises(ScanError, match=r"lie 1\.5 mm apart") as caught:
+        choose_slices(volume, SliceSettings(count=4, spacing_mm=1.0))
+    assert_plain(caught.value, "every 1 mm")
+    same = SliceSettings(count=4, spacing_mm=1.49999)
+    assert np.diff(choose_slices(volume, same)).tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize(("plane", "axis"), [("sagittal", 0), ("coronal", 1), ("axial", 2)])
+def test_that_slices_lie_about_a_given_position(plane, axis):
+    affine = np.diag([2.0, 1.5, 3.0, 1.0])
+    affine[:3, 3] = (-40, -20, 10)
+    volume = Volume(np.ones((21, 21, 21), np.float32), affine, (2.0, 1.5, 3.0))
+    voxel_mm, start = affine[axis, axis], affine[axis, 3]
+    settings = SliceSettings(
+        plane=plane, count=3, centre="mm", centre_mm=float(start + 7 * voxel_mm)
+    )
+    assert choose_slices(volume, settings).tolist() == [6, 7, 8]
+    expected = [start + k * voxel_mm for k in (6, 7, 8)]
+    assert slice_positions(volume, settings) == pytest.approx(expected)
+
+
+def test_that_positions_of_an_oblique_scan_are_those_of_the_slices_middles():
+    turn = np.deg2rad(10)
+    affine = np.eye(4)
+    affine[1:3, 1:3] = [[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]
+    volume = Volume(np.ones((5, 7, 9), np.float32), affine, (1.0, 1.0, 1.0))
+    settings = SliceSettings(count=3, centre="volume")
+    expected = [(affine @ [2, 3, k, 1])[2] for k in (3, 4, 5)]
+    assert slice_positions(volume, settings) == pytest.approx(expected)
+
+
+def test_that_a_position_outside_the_scan_is_refused(assert_plain):
+    settings = SliceSettings(count=3, centre="mm", centre_mm=50.0)
+    with pytest.raises(ScanError, match="reaches from 0 to 9 mm") as caught:
+        choose_slices(volume_of(np.ones((8, 9, 10))), settings)
+    assert_plain(caught.value, "50 mm")
+
+
+def test_that_a_centre_in_mm_needs_a_position():
+    with pytest.raises(SettingsError, match="needs a Centre position"):
+        config.change(RunSettings(), {"centre": "mm"})
+    chosen = config.change(RunSettings(), {"centre": "mm", "centre_mm": "-12,5"})
+    assert chosen.slices.centre_mm == -12.5
+
+
 # ------------------------------------------------------------------ how they lie
+
+
+def triangle_matrix(size, new_size):
+    """Weights (new, old) of bilinear resampling, the triangle as wide as a new pixel if larger."""
+    scale = max(size / new_size, 1.0)
+    centres = (np.arange(new_size) + 0.5) * size / new_size - 0.5
+    weights = np.clip(1 - np.abs(np.arange(size) - centres[:, None]) / scale, 0, None)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("size", [16, 40, 224])
+def test_that_resampling_is_as_computed_by_hand(size):
+    voxels = np.random.default_rng(3).integers(0, 256, (40, 40, 40)).astype(np.float32)
+    voxels[0, 0, :2] = 0, 255
+    settings = SliceSettings(size=size, low_percentile=0, high_percentile=100)
+    half = voxels[::2, ::2, ::2]
+    low, high = float(half.min()), float(half.max())
+    grey = np.clip((voxels[:, :, 20] - low) * (255 / (high - low)), 0, 255).round()
+    matrix = triangle_matrix(40, size)
+    expected = matrix @ grey.T[::-1, ::-1] @ matrix.T
+    found = cut_slices(volume_of(voxels), settings, [20])[0]
+    # Pillow rounds after each of its two passes.
+    assert np.abs(found - expected).max() < 1.5
+
+
+def test_that_the_window_is_that_of_every_second_voxel():
+    voxels = np.random.default_rng(4).gamma(2, 100, (23, 23, 23)).astype(np.float32)
+    settings = SliceSettings(size=23, low_percentile=2, high_percentile=97)
+    volume = volume_of(voxels)
+    low, high = np.percentile(volume.voxels[::2, ::2, ::2].astype(np.float64), (2, 97))
+    expected = np.clip((volume.voxels[:, :, 9] - low) * 255 / (high - low), 0, 255)
+    found = cut_slices(volume, settings, [9])[0].astype(float)
+    assert np.abs(found - expected.T[::-1, ::-1]).max() < 0.51
 
 
 @pytest.mark.parametrize(
@@ -157,74 +245,6 @@ def test_that_a_scan_without_contrast_gives_black_slices():
 # ------------------------------------------------------------------ ready-made pictures
 
 
-def test_that_a_grey_picture_passes_through(tmp_path, write_picture):
-    path = write_picture(tmp_path / "s1.png")
-    assert np.array_equal(read_picture(path), np.asarray(Image.open(path)))
-    assert read_picture_size(path) == (12, 16)
-
-
-def test_that_a_16_bit_picture_is_scaled_not_clipped(tmp_path):
-    Image.fromarray(np.array([[0, 32768, 65535]], dtype=np.uint16)).save(tmp_path / "s.png")
-    assert read_picture(tmp_path / "s.png").tolist() == [[0, 128, 255]]
-
-
-def test_that_an_exif_rotation_is_applied(tmp_path):
-    picture = Image.fromarray(np.zeros((12, 16), dtype=np.uint8))
-    exif = picture.getexif()
-    exif[0x0112] = 6  # "rotate by 90 degrees"
-    picture.save(tmp_path / "s.jpg", exif=exif)
-    assert read_picture(tmp_path / "s.jpg").shape == (16, 12)
-
-
-@pytest.mark.parametrize("mode", ["1", "P", "RGB", "RGBA", "LA"])
-def test_that_other_picture_modes_become_grey(tmp_path, mode):
-    Image.new("L", (6, 5), 255).convert(mode).save(tmp_path / "s.png")
-    assert (read_picture(tmp_path / "s.png") == 255).all()
-
-
-def png_header(width, height) -> bytes:
-    import struct
-    import zlib
-
-    body = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    chunk = struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
-    return b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
-
-
-@pytest.mark.parametrize(
-    ("content", "word"),
-    [
-        (b"", "empty"),
-        (b"no picture", "damaged or no JPEG or PNG"),
-        (b"GIF89a" + bytes(50), "damaged or no JPEG or PNG"),
-        (png_header(9000, 9000), "larger than 64 megapixels"),
-        (png_header(2**31 - 1, 2**31 - 1), "larger than 64 megapixels"),
-    ],
-)
-def test_that_a_bad_picture_is_refused_in_plain_words(tmp_path, assert_plain, content, word):
-    path = tmp_path / "s1.png"
-    path.write_bytes(content)
-    for read in (read_picture, read_picture_size):
-        with pytest.raises(ScanError, match=word) as caught:
-            read(path)
-        assert_plain(caught.value, "'s1.png'")
-
-
-def test_that_a_missing_picture_is_told(tmp_path, assert_plain):
-    with pytest.raises(ScanError, match="no longer there") as caught:
-        read_picture(tmp_path / "s1.png")
-    assert_plain(caught.value, "'s1.png'")
-
-
-@pytest.mark.parametrize("suffix", [".png", ".jpg"])
-def test_that_a_cut_picture_is_refused(tmp_path, write_picture, assert_plain, suffix):
-    path = write_picture(tmp_path / f"s1{suffix}")
-    path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(ScanError) as caught:
-        read_picture(path)
-    assert_plain(caught.value, path.name)
-
-
 def test_that_pictures_of_unlike_size_are_read_on_one_canvas(tmp_path, write_picture, make_cohort):
     write_picture(tmp_path / "a_s1.png", shape=(4, 6))
     write_picture(tmp_path / "a_s2.png", shape=(5, 3))
@@ -241,9 +261,10 @@ def test_that_ready_made_slices_are_resized_and_keep_their_numbers(
     write_picture(tmp_path / "a_s7.png", shape=(32, 32))
     cohort = make_cohort(tmp_path, [("a", "AD")], lambda _: ("slices", ["a_s7.png"]))
     scan = dataclasses.replace(cohort.scans[0], slice_numbers=(7,))
-    pixels, numbers = slices_of_scan(cohort, scan, SMALL)
-    assert pixels.shape == (1, 16, 16)
-    assert numbers.tolist() == [7]
+    cut = slices_of_scan(cohort, scan, SMALL)
+    assert cut.pixels.shape == (1, 16, 16)
+    assert cut.numbers.tolist() == [7]
+    assert cut.positions_mm.shape == (0,)
 
 
 # ------------------------------------------------------------------ the cache
@@ -373,17 +394,107 @@ def test_that_a_full_or_missing_disk_is_told(cohort, store, assert_plain):
     assert_plain(caught.value, "slices")
 
 
-def test_that_cancelling_at_any_moment_leaves_no_file(cohort, store):
+def test_that_cancelling_at_any_moment_leaves_whole_scans_only(cohort, store, tmp_path):
+    whole = np.array(run_to_end(prepare_slices(cohort, tmp_path / "other.mrifcl", SMALL)).pixels)
     for steps in itertools.count(1):
         operation = prepare_slices(cohort, store, SMALL)
         try:
             for _ in range(steps):
                 next(operation)
-        except StopIteration:
+        except StopIteration as end:
+            pixels = end.value.pixels
             break
         operation.close()
-        assert not store.exists() or files_below(store) == set()
+        assert all(name.startswith("slices/scans/") for name in files_below(store))
+        for path in store.rglob("*.npz"):
+            with np.load(path) as piece:
+                assert piece["pixels"].shape == (3, 16, 16)
+        shutil.rmtree(store, ignore_errors=True)
     assert steps > 4
+    assert np.array_equal(pixels, whole)
+
+
+def test_that_a_stopped_build_goes_on_where_it_was(cohort, store):
+    operation = prepare_slices(cohort, store, SMALL)
+    next(operation)
+    next(operation)
+    operation.close()
+    done = {path: path.stat().st_mtime_ns for path in (store / "slices" / "scans").iterdir()}
+    assert done
+    # What was cut needs its scan no more.
+    cohort.path_of(cohort.scans[0].files[0]).unlink()
+    events, slices = events_and_result(prepare_slices(cohort, store, SMALL))
+    assert not [event for event in events if isinstance(event, Notice)]
+    assert len(slices) == 12
+    assert files_below(store / "slices" / "scans") == set()
+
+
+def test_that_scans_done_are_kept_while_one_cannot_be_read(cohort, store):
+    bad = cohort.path_of(cohort.scans[3].files[0])
+    good = bad.read_bytes()
+    bad.write_bytes(b"")
+    run_to_end(prepare_slices(cohort, store, SMALL))
+    assert len(files_below(store / "slices" / "scans")) == 3
+    bad.write_bytes(good)
+    for scan in cohort.scans[:3]:
+        cohort.path_of(scan.files[0]).unlink()
+    assert len(run_to_end(prepare_slices(cohort, store, SMALL))) == 12
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", None])
+def test_that_a_damaged_kept_scan_is_cut_again(cohort, store, tmp_path, content):
+    whole = np.array(run_to_end(prepare_slices(cohort, tmp_path / "other.mrifcl", SMALL)).pixels)
+    operation = prepare_slices(cohort, store, SMALL)
+    next(operation)
+    next(operation)
+    operation.close()
+    for path in (store / "slices" / "scans").iterdir():
+        # Without content: one byte of the pixels is flipped.
+        data = bytearray(path.read_bytes())
+        data[len(data) // 3] ^= 1
+        path.write_bytes(bytes(data) if content is None else content)
+    assert np.array_equal(run_to_end(prepare_slices(cohort, store, SMALL)).pixels, whole)
+
+
+def test_that_the_store_may_be_emptied_while_it_is_built(cohort, store, tmp_path):
+    whole = np.array(run_to_end(prepare_slices(cohort, tmp_path / "other.mrifcl", SMALL)).pixels)
+    for moment in range(1, 8):
+        operation = prepare_slices(cohort, store, SMALL)
+        try:
+            for _ in range(moment):
+                next(operation)
+            shutil.rmtree(store, ignore_errors=True)
+            result = run_to_end(operation)
+        except StopIteration as end:
+            result = end.value
+        except CohortError:
+            # The array itself was taken away under the writer: told, and the next build is whole.
+            result = run_to_end(prepare_slices(cohort, store, SMALL))
+        assert np.array_equal(result.pixels, whole)
+        del result
+        shutil.rmtree(store, ignore_errors=True)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_that_slices_do_not_depend_on_how_many_scans_are_cut_at_once(
+    cohort, store, tmp_path, monkeypatch, workers
+):
+    first = run_to_end(prepare_slices(cohort, tmp_path / "other.mrifcl", SMALL))
+    monkeypatch.setattr(slice_cache, "WORKERS", workers)
+    again = run_to_end(prepare_slices(cohort, store, SMALL))
+    assert np.array_equal(first.pixels, again.pixels)
+    assert np.array_equal(first.scan, again.scan)
+    pixels, index = "pixels.npy", "index.json"
+    for name in (pixels, index):
+        there = cache_of(cohort, tmp_path / "other.mrifcl") / name
+        assert there.read_bytes() == (cache_of(cohort, store) / name).read_bytes()
+
+
+def test_that_a_subject_renamed_in_the_cohort_is_renamed_in_the_slices(cohort, store):
+    run_to_end(prepare_slices(cohort, store, SMALL))
+    scans = [dataclasses.replace(scan, subject=f"new-{scan.subject}") for scan in cohort.scans]
+    slices = run_to_end(prepare_slices(cohort.with_scans(scans), store, SMALL))
+    assert set(slices.subject) == {f"new-sub-0{n}" for n in (1, 2, 3, 4)}
 
 
 # ------------------------------------------------------------------ export

@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 
 from core.config import SplitSettings
 from core.data.leakage import audit_split
-from core.data.split import PARTS, part_sizes, shuffle_labels, split_slices
+from core.data.split import (
+    PARTS,
+    part_sizes,
+    read_split_file,
+    shuffle_labels,
+    split_again,
+    split_file_record,
+    split_name,
+    split_slices,
+    write_split_file,
+)
 from core.errors import CohortError
 
 # Subjects with their classes; the same subject may come twice, and in both classes.
@@ -22,6 +32,7 @@ members = st.lists(
     ]
 )
 shares = st.floats(0.01, 100)
+SHA256_OF_HEADER = "83862f13d5f8ca3dd477869bcc3318bca55736b42ee4e1cf111ca625ca56ca69"
 
 
 def settings_of(mode="subject", train=5.0, validation=2.0, test=3.0, **more):
@@ -148,3 +159,114 @@ def test_that_a_class_too_small_for_three_parts_is_refused(
 ):
     with pytest.raises(CohortError, match=text):
         split_slices(make_slices(members, n_slices), settings_of(mode), 0)
+
+
+# ------------------------------------------------------------------ split files
+
+
+@pytest.fixture
+def six(make_slices):
+    """Six subjects of two classes, three slices each."""
+    return make_slices([(f"sub-{n}", n % 2) for n in range(6)])
+
+
+def subject_rows(**changes):
+    parts = dict(zip((f"sub-{n}" for n in range(6)), [*PARTS, *PARTS], strict=True)) | changes
+    return "".join(f"{subject},{part}\n" for subject, part in parts.items() if part)
+
+
+@pytest.mark.parametrize("mode", ["subject", "slice"])
+@pytest.mark.parametrize("subject", ["s{}", "=1+{}", "-{}", "Müller {}", 'a,"b{}'])
+def test_that_a_written_split_reads_back_equal(tmp_path, make_slices, mode, subject):
+    slices = make_slices([(subject.format(n), n % 2) for n in range(12)], 5)
+    split = split_slices(slices, settings_of(mode), 3)
+    write_split_file(tmp_path / "split.csv", slices, split)
+    again = read_split_file(tmp_path / "split.csv", slices)
+    assert np.array_equal(again.part, split.part)
+    assert np.array_equal(again.label, split.label)
+    assert again.notices == ()
+
+
+def test_that_a_table_of_subjects_gives_the_parts(tmp_path, six):
+    path = tmp_path / "mine.csv"
+    path.write_text("subject,part\n" + subject_rows())
+    split = split_slices(six, SplitSettings(split_file=str(path)), 0)
+    assert split.part[::3].tolist() == [*PARTS, *PARTS]
+    assert split_name(SplitSettings(split_file=str(path))) == "file"
+
+
+def test_that_tables_of_spreadsheets_are_understood(tmp_path, six):
+    text = "Part;Subject\n" + "".join(
+        f"{part};{subject}\n"
+        for subject, part in (line.split(",") for line in subject_rows().split())
+    )
+    for name, data in {
+        "bom": text.encode("utf-8-sig"),
+        "utf-16": text.encode("utf-16"),
+        "windows": text.replace("\n", "\r\n").encode(),
+        "names": text.replace("train", "Training").replace("validation", " VAL ").encode(),
+    }.items():
+        (tmp_path / name).write_bytes(data)
+        assert read_split_file(tmp_path / name, six).part[::3].tolist() == [*PARTS, *PARTS]
+
+
+def test_that_rows_of_unknown_subjects_are_told(tmp_path, six):
+    path = tmp_path / "mine.csv"
+    path.write_text("subject,part\n" + subject_rows() + "sub-9,test\n")
+    (notice,) = read_split_file(path, six).notices
+    assert "1 rows that fit no slice" in notice
+    assert "subject sub-9" in notice
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("subject,part\n" + subject_rows(**{"sub-3": ""}), "leaves out 3 of 18 .*subject sub-3"),
+        ("subject,part\n" + subject_rows() + "sub-0,test\n", "subject sub-0 into two parts"),
+        ("subject,part\n" + subject_rows(**{"sub-3": "exam"}), "Line 5 .*'exam'"),
+        ("subject,part\n" + subject_rows(**{"sub-1": "test", "sub-4": "test"}), "validation"),
+        ("subject,class\n" + subject_rows(), "no column 'part'"),
+        ("part\ntest\n", "no column 'subject'"),
+        ("subject,part\n", "has no rows"),
+        ("", "no column"),
+        ("subject,part\n\0\0", "damaged"),
+    ],
+)
+def test_that_a_split_file_that_does_not_fit_is_refused(tmp_path, six, assert_plain, text, word):
+    path = tmp_path / "mine.csv"
+    path.write_text(text)
+    with pytest.raises(CohortError, match=word) as caught:
+        read_split_file(path, six)
+    assert_plain(caught.value, "'mine.csv'")
+
+
+def test_that_a_missing_split_file_is_told(tmp_path, six, assert_plain):
+    settings = SplitSettings(split_file=str(tmp_path / "mine.csv"))
+    for read in (lambda: split_slices(six, settings, 0), lambda: split_file_record(settings)):
+        with pytest.raises(CohortError) as caught:
+            read()
+        assert_plain(caught.value, "'mine.csv'")
+
+
+def test_that_a_split_file_is_recorded_without_its_folder(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("subject,part\n")
+    record = split_file_record(SplitSettings(split_file=str(path)))
+    # printf 'subject,part\n' | sha256sum
+    assert record == {"name": "mine.csv", "sha256": SHA256_OF_HEADER}
+    assert split_file_record(SplitSettings()) is None
+
+
+def test_that_an_earlier_split_by_a_file_comes_from_what_the_run_kept(tmp_path, six):
+    given = tmp_path / "mine.csv"
+    given.write_text("subject,part\n" + subject_rows())
+    settings = SplitSettings(split_file=str(given), shuffled_labels=True)
+    split = split_slices(six, settings, 4)
+    write_split_file(tmp_path / "split.csv", six, split)
+    given.unlink()
+    stored = SplitSettings(split_file="mine.csv", shuffled_labels=True)
+    again = split_again(six, stored, 4, tmp_path / "split.csv")
+    assert np.array_equal(again.part, split.part)
+    assert np.array_equal(again.label, split.label)
+    drawn = split_again(six, settings_of(), 4, tmp_path / "not-there.csv")
+    assert np.array_equal(drawn.part, split_slices(six, settings_of(), 4).part)

@@ -15,6 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.config import SliceSettings
+from core.data import voxel_reading
+from core.data.findings import code_of
 from core.data.slices import choose_slices, cut_slices
 from core.data.volume import is_volume_name, load_volume, read_header
 from core.errors import ScanError
@@ -83,7 +85,7 @@ def test_that_a_header_gives_shape_and_voxel_size_without_the_voxels(write_nifti
     assert header.warnings == ()
 
 
-@pytest.mark.parametrize("name", ["a.nii", "A.NII.GZ", "a.hdr", "a.hdr.gz"])
+@pytest.mark.parametrize("name", ["a.nii", "A.NII.GZ", "a.hdr", "a.hdr.gz", "a.mgz", "a.MGH"])
 def test_that_volume_names_are_known_by_their_ending(name):
     assert is_volume_name(name)
     assert not is_volume_name(name + ".txt")
@@ -243,7 +245,6 @@ def test_that_a_scan_without_contrast_is_told(write_nifti, tmp_path, data, word)
     [
         (np.full((4, 5, 6), np.nan, dtype=np.float32), "no finite voxel"),
         (np.ones((4, 5, 6), dtype=np.complex64), "complex"),
-        (np.ones((4, 5), dtype=np.int16), "no 3-D volume"),
         (np.ones((4, 1, 1), dtype=np.int16), "no 3-D volume"),
         (np.ones((4, 5, 6, 1, 3), dtype=np.int16), "5 dimensions"),
     ],
@@ -290,7 +291,7 @@ def test_that_a_drive_that_vanishes_while_reading_is_told(
     def vanish(*_):
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(nib.arrayproxy.ArrayProxy, "__getitem__", vanish)
+    monkeypatch.setattr(voxel_reading, "open_unpacked", vanish)
     with pytest.raises(ScanError, match="cannot be read to its end") as caught:
         load_volume(path)
     assert_plain(caught.value, "'scan.nii'")
@@ -408,9 +409,15 @@ def test_that_bytes_behind_the_voxels_are_not_unpacked(write_nifti, tmp_path, vo
         ("scan.nii.gz", b"<!DOCTYPE html><html>Log in</html>", "web page"),
         ("scan.nii.gz", b"version https://git-lfs.github.com/spec/v1\noid x", "never downloaded"),
         ("scan.nii.gz", b"/annex/objects/SHA256E-s2553792--aa.nii.gz\n", "never downloaded"),
-        ("scan.nii", b"just text " * 60, "no readable NIfTI or Analyze"),
-        ("scan.nii", bytes(4000), "no readable NIfTI or Analyze"),
-        ("scan.nii.gz", gzip.compress(b""), "no readable NIfTI or Analyze"),
+        ("scan.nii", b"just text " * 60, "no readable NIfTI, Analyze or MGH"),
+        ("scan.nii", bytes(4000), "holds zeros only"),
+        ("scan.nii.gz", gzip.compress(b""), "is empty: it unpacks to no header"),
+        ("scan.nii.gz", b"x" * 400, "not a compressed file"),
+        ("scan.nii", b"\x89PNG\r\n" + bytes(400), "is a PNG picture"),
+        ("scan.nii", bytes(128) + b"DICM" + bytes(400), "is a DICOM file"),
+        ("scan.nii", b"PK\x03\x04" + bytes(400), "is a zip archive"),
+        ("scans.zip", b"PK\x03\x04" + bytes(400), "is a zip archive"),
+        ("scan.txt", b"a list of names", "no readable NIfTI, Analyze or MGH"),
     ],
 )
 def test_that_what_is_no_scan_is_told_apart(tmp_path, assert_plain, name, start, word):
@@ -428,6 +435,109 @@ def test_that_a_wrong_ending_is_told_with_the_right_one(write_nifti, tmp_path):
         load_volume(tmp_path / "zipped.nii")
     with pytest.raises(ScanError, match=r"is not compressed\. Rename it"):
         load_volume(tmp_path / "plain.nii.gz")
+
+
+# ------------------------------------------------------------------ FreeSurfer
+
+
+def write_mgh(path, data, matrix):
+    nib.save(nib.MGHImage(data, matrix), path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["scan.mgh", "scan.mgz", "SCAN.MGZ"])
+@pytest.mark.parametrize("codes", [("L", "I", "A"), ("R", "A", "S")], ids="".join)
+def test_that_an_mgh_file_gives_the_anatomy_of_the_same_nifti(
+    name, codes, voxels, affine, tmp_path
+):
+    image = nib.Nifti1Image(voxels, affine)
+    turn = nib.orientations.ornt_transform(
+        nib.io_orientation(affine), nib.orientations.axcodes2ornt(codes)
+    )
+    turned = image.as_reoriented(turn)
+    path = write_mgh(tmp_path / "made.mgh", np.asarray(turned.dataobj), turned.affine)
+    data = path.read_bytes()
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(data) if name.lower().endswith("z") else data)
+    volume = load_volume(path)
+    assert np.array_equal(volume.voxels, voxels)
+    assert np.allclose(volume.affine, affine, atol=1e-4)
+    assert volume.sides_certain
+    assert volume.warnings == ()
+    header = read_header(path)
+    assert header.stored_axes == "".join(codes)
+    assert sorted(header.spacing_mm) == pytest.approx([1.0, 1.5, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("offset", "layout", "values", "word"),
+    [
+        (0, "i", (7,), "no readable"),
+        (4, "i", (0,), "size of no voxels"),
+        (4, "3i", (3000, 3000, 3000), "too large"),
+        (4, "3i", (80, 90, 100), "incomplete"),
+        (20, "i", (2,), "voxel type"),
+        (42, "f", (float("nan"),), "orientation"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".mgh", ".mgz"])
+def test_that_a_damaged_mgh_header_is_refused(
+    voxels, affine, tmp_path, assert_plain, offset, layout, values, word, suffix
+):
+    data = bytearray(write_mgh(tmp_path / "good.mgh", voxels, affine).read_bytes())
+    struct.pack_into(">" + layout, data, offset, *values)
+    path = tmp_path / f"scan{suffix}"
+    path.write_bytes(gzip.compress(data) if suffix == ".mgz" else data)
+    for read in (read_header, load_volume):
+        if (read, word, suffix) == (read_header, "incomplete", ".mgz"):
+            continue  # A header alone cannot tell how far a packed file reaches.
+        with pytest.raises(ScanError, match=word) as caught:
+            read(path)
+        assert_plain(caught.value, f"'scan{suffix}'")
+
+
+def test_that_an_mgz_with_a_wrong_checksum_is_refused(voxels, affine, tmp_path, assert_plain):
+    data = gzip.compress(write_mgh(tmp_path / "good.mgh", voxels, affine).read_bytes())
+    (tmp_path / "scan.mgz").write_bytes(data[:-8] + bytes(4) + data[-4:])
+    with pytest.raises(ScanError, match="checksum") as caught:
+        load_volume(tmp_path / "scan.mgz")
+    assert_plain(caught.value, "'scan.mgz'")
+
+
+def test_that_an_mgh_file_without_orientation_is_told(voxels, affine, tmp_path):
+    path = write_mgh(tmp_path / "scan.mgh", voxels, affine)
+    data = bytearray(path.read_bytes())
+    struct.pack_into(">h", data, 28, 0)
+    path.write_bytes(bytes(data))
+    volume = load_volume(path)
+    assert not volume.sides_certain
+    assert [code_of(item) for item in volume.warnings] == ["orientation_unknown"]
+
+
+# ------------------------------------------------------------------ memory
+
+
+@pytest.mark.parametrize("slope", [1.0, 0.5])
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_that_loading_takes_little_more_than_the_float32_voxels(tmp_path, slope, suffix):
+    header = nib.Nifti1Header()
+    header.set_data_shape((128, 128, 128))
+    header.set_data_dtype(np.int16)
+    header.set_sform(np.diag([-1.0, 1, 1, 1]), code=1)
+    header["scl_slope"], header["vox_offset"], header["magic"] = slope, 352, b"n+1"
+    values = np.random.default_rng(1).integers(0, 900, 128**3, dtype=np.int16)
+    data = header.binaryblock + bytes(4) + values.tobytes()
+    path = tmp_path / f"scan{suffix}"
+    path.write_bytes(gzip.compress(data, 1) if suffix == ".nii.gz" else data)
+    load_volume(path)  # what is imported once is no part of it
+    tracemalloc.start()
+    volume = load_volume(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    stored = values.reshape((128, 128, 128), order="F")[::-1]
+    assert np.array_equal(volume.voxels, stored * np.float32(slope))
+    # Below three times the stored size: no float64, no second copy.
+    assert peak < 3 * values.nbytes
 
 
 # ------------------------------------------------------------------ real scans

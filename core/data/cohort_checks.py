@@ -1,0 +1,380 @@
+"""What is doubtful about a cohort as a whole: twins, contradictions, odd ones out."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from core.data.cohort import Cohort, Scan, order_classes, twin_scans
+from core.data.findings import Finding, code_of
+from core.data.labels import LabelTable, is_formula, some
+from core.data.twins import hash_alike, sample_volumes
+from core.progress import Operation
+
+_NAMED_SUBJECTS = 3
+# Reasons for leaving a file out that are no fault of a scan.
+_HARMLESS = ("not_a_scan", "not_taken", "looks_like_mask", "label_missing", "row_missing")
+_UNBALANCED_FROM = 3.0
+_FEW_SUBJECTS = 3
+# A share of voxels or a size in mm that no two scans of one protocol differ by.
+_SAME_SPACING = 0.05
+_ODD_INTENSITY = 30.0
+# A property that tells the class of so many scans tells the scanner, not the disease.
+_SEPARATES_FROM, _SEPARATES_SCANS = 0.9, 8
+
+
+@dataclass(frozen=True)
+class ScanFacts:
+    """What was seen while scanning that the scans themselves do not say.
+
+    Attributes
+    ----------
+    spellings_of : dict of set of str
+        Spellings that were taken as one class.
+    table : LabelTable, optional
+        Table that gave the classes; ``used_rows`` are its names that a scan has.
+    empty_folders : tuple of str
+        Folders beside the class folders that hold no scan.
+    """
+
+    spellings_of: Mapping[str, set[str]] = field(default_factory=dict)
+    table: LabelTable | None = None
+    used_rows: frozenset[str] = frozenset()
+    empty_folders: tuple[str, ...] = ()
+
+
+def check_cohort(
+    cohort: Cohort, facts: ScanFacts | None = None, *, all_voxels: bool = False
+) -> Operation[Cohort]:
+    """Return the cohort with what is doubtful about its scans together, the gravest first.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Its included scans are checked.
+    facts : ScanFacts, optional
+        What was seen while scanning; without it those findings stay as they are.
+    all_voxels : bool
+        Compare the voxels of all scans, however long it takes; otherwise only as far as
+        little has to be read (see `core.data.twins`).
+    """
+    samples = yield from sample_volumes(cohort, without_limit=all_voxels)
+    cohort = yield from hash_alike(cohort, samples)
+    bright = {key: sample.bright for key, sample in samples.items()}
+    found: list[str] = [*_findings(cohort), *_odd_intensity(cohort.included_scans, bright)]
+    if facts is None:
+        found += [item for item in cohort.warnings if code_of(item) not in _REPEATABLE]
+    else:
+        found += [*_from_scanning(cohort, facts)]
+    return replace(cohort, warnings=tuple(sorted(found, key=_gravity)))
+
+
+def refreshed(cohort: Cohort) -> Cohort:
+    """Return the cohort with its findings made anew after an edit, without reading a file."""
+    kept = [item for item in cohort.warnings if code_of(item) not in _REPEATABLE]
+    kept += [item for item in cohort.warnings if code_of(item) == "odd_intensity"]
+    return replace(cohort, warnings=tuple(sorted([*_findings(cohort), *kept], key=_gravity)))
+
+
+# Findings that a stored cohort gives again, the gravest first; others come from scanning.
+_REPEATABLE = (
+    "subject_in_two_classes",
+    "same_scan_in_two",
+    "single_class",
+    "duplicate_scan",
+    "subject_unknown",
+    "few_subjects",
+    "unbalanced",
+    "scanner_separates",
+    "odd_intensity",
+    "mixed_sizes",
+    "mixed_spacing",
+    "mixed_orientation",
+    "repeat_visits",
+    "formula",
+)
+
+
+def _gravity(item: str) -> int:
+    code = code_of(item)
+    return _REPEATABLE.index(code) if code in _REPEATABLE else _REPEATABLE.index("unbalanced")
+
+
+def _findings(cohort: Cohort) -> Iterable[Finding]:
+    scans = cohort.included_scans
+    yield from _two_classes(scans)
+    yield from _twin_findings(scans)
+    yield from _unknown_subjects(scans)
+    yield from _sizes_of_classes(cohort)
+    yield from _odd_ones(scans)
+    yield from _separating(scans)
+    yield from _repeat_visits(scans)
+    yield from _formulas(cohort)
+
+
+def _from_scanning(cohort: Cohort, facts: ScanFacts) -> Iterable[Finding]:
+    yield from _spellings(facts.spellings_of)
+    yield from _empty_classes(facts.empty_folders)
+    yield from _table_findings(facts, cohort)
+    yield from _left_out(cohort)
+
+
+def _spellings(spellings_of: Mapping[str, set[str]]) -> Iterable[Finding]:
+    for label, spellings in spellings_of.items():
+        if len(spellings) > 1:
+            yield Finding(
+                f"{' and '.join(sorted(spellings))} were taken as one class, {label}. Rename one "
+                "of them if they are two.",
+                "labels_merged",
+            )
+
+
+def _two_classes(scans: Sequence[Scan]) -> Iterable[Finding]:
+    by_subject: dict[str, set[str]] = defaultdict(set)
+    for scan in scans:
+        by_subject[scan.subject].add(scan.label)
+    in_two = [subject for subject, labels in sorted(by_subject.items()) if len(labels) > 1]
+    for subject in in_two[:_NAMED_SUBJECTS]:
+        labels = by_subject[subject]
+        yield Finding(
+            f"Subject {subject} is in {len(labels)} classes "
+            f"({', '.join(order_classes(labels))}). Correct its class or leave "
+            "one scan out.",
+            "subject_in_two_classes",
+        )
+    if len(in_two) > _NAMED_SUBJECTS:
+        yield Finding(
+            f"So are {len(in_two) - _NAMED_SUBJECTS} more subjects.", "subject_in_two_classes"
+        )
+
+
+def _twin_findings(scans: Sequence[Scan]) -> Iterable[Finding]:
+    for twins in twin_scans(scans):
+        if len({scan.label for scan in twins}) > 1:
+            places = " and ".join(f"{scan.files[0]} ({scan.label})" for scan in twins)
+            yield Finding(
+                f"{places} are the same scan in two classes. Leave one out.", "same_scan_in_two"
+            )
+        else:
+            yield Finding(
+                f"{' and '.join(scan.key for scan in twins)} are the same scan. Leave one out.",
+                "duplicate_scan",
+            )
+
+
+def _unknown_subjects(scans: Sequence[Scan]) -> Iterable[Finding]:
+    pictures = [scan for scan in scans if scan.kind == "slices"]
+    single = [scan for scan in pictures if len(scan.files) == 1]
+    # Numbered pictures of unknown persons look like this: each would be a subject of its own
+    # and slices of one person would stand on both sides of a split.
+    if len(single) >= 2 and 2 * len(single) > len(pictures):
+        yield Finding(
+            f"{len(single)} subjects have one picture only, such as '{single[0].files[0]}': the "
+            "names may not tell the subject, and then a split by subject leaks. Put the pictures "
+            "of each subject into a folder of its own, or set a subject pattern.",
+            "subject_unknown",
+        )
+
+
+def _empty_classes(folders: Sequence[str]) -> Iterable[Finding]:
+    for folder in folders:
+        yield Finding(
+            f"Folder '{folder}' holds no scan, so there is no class of that name. "
+            "Put its scans there, or take it away.",
+            "empty_class",
+        )
+
+
+def _sizes_of_classes(cohort: Cohort) -> Iterable[Finding]:
+    counts = {label: count["subjects"] for label, count in cohort.counts().items()}
+    subjects = {label: count for label, count in counts.items() if count}
+    said = ", ".join(f"{label} {count}" for label, count in subjects.items())
+    if len(subjects) == 1:
+        yield Finding(
+            f"There is one class only ({said}); two are needed to train. Add the folder of "
+            "another class.",
+            "single_class",
+        )
+        return
+    small = [label for label, count in subjects.items() if count < _FEW_SUBJECTS]
+    if small:
+        yield Finding(
+            f"Too few subjects for training, validation and test parts: {said}. Add scans, or "
+            f"leave {' and '.join(small)} out.",
+            "few_subjects",
+        )
+    if subjects and max(subjects.values()) >= _UNBALANCED_FROM * min(subjects.values()):
+        yield Finding(
+            f"The classes are of very different size (subjects: {said}). Look at the balanced "
+            "accuracy, as always naming the large class would already be right often; or leave "
+            "scans out.",
+            "unbalanced",
+        )
+
+
+def _table_findings(facts: ScanFacts, cohort: Cohort) -> Iterable[Finding]:
+    table = facts.table
+    if table is None:
+        return
+    for item in table.warnings:
+        yield Finding(str(item), code_of(item))
+    rows = table.unused(facts.used_rows)
+    files = [item.file for item in cohort.skipped if code_of(item.reason) == "row_missing"]
+    if rows and files:
+        yield Finding(
+            f"{len(rows)} rows of '{table.name}' have no scan ({some(rows)}), and "
+            f"{len(files)} scans have no row ({some(files)}). A spreadsheet may have changed "
+            "names such as 001 or 1-2-23 into numbers or dates. Correct the column there, as text.",
+            "ids_unmatched",
+        )
+    elif rows:
+        yield Finding(
+            f"{len(rows)} subjects of '{table.name}' have no scan here, such as {rows[0]}.",
+            "rows_without_scan",
+        )
+
+
+def _odd_ones(scans: Sequence[Scan]) -> Iterable[Finding]:
+    volumes = [scan for scan in scans if scan.kind != "slices"]
+    pictures = [scan for scan in scans if scan.kind == "slices"]
+    for group, unit in ((volumes, "voxels"), (pictures, "pixels")):
+        yield from _odd(
+            group,
+            lambda scan: scan.shape,
+            lambda shape, unit=unit: f"{' x '.join(map(str, shape))} {unit}",
+            "mixed_sizes",
+        )
+    yield from _odd(
+        volumes,
+        lambda scan: tuple(round(size / _SAME_SPACING) for size in scan.spacing_mm),
+        lambda steps: " x ".join(f"{step * _SAME_SPACING:.2g}" for step in steps) + " mm",
+        "mixed_spacing",
+    )
+    yield from _odd(
+        [scan for scan in volumes if scan.orientation],
+        lambda scan: scan.orientation,
+        lambda letters: f"stored as {letters}",
+        "mixed_orientation",
+    )
+
+
+def _odd(
+    scans: Sequence[Scan],
+    of: Callable[[Scan], object],
+    words: Callable[..., str],
+    code: str,
+) -> Iterable[Finding]:
+    counts = Counter(of(scan) for scan in scans)
+    if len(counts) < 2:
+        return
+    usual = counts.most_common(1)[0][0]
+    odd = [scan for scan in scans if of(scan) != usual]
+    seen = ", ".join(f"{scan.key} ({words(of(scan))})" for scan in odd[:_NAMED_SUBJECTS])
+    more = f" and {len(odd) - _NAMED_SUBJECTS} more" if len(odd) > _NAMED_SUBJECTS else ""
+    remedy = {
+        "mixed_sizes": "All are brought to one size; look at them before you train.",
+        "mixed_spacing": "Slices are made in mm, so this may be right; check it.",
+        "mixed_orientation": "All are turned the same way; check left and right in the viewer.",
+    }[code]
+    yield Finding(
+        f"{len(odd)} of {len(scans)} scans differ from the others ({words(usual)}): "
+        f"{seen}{more}. {remedy}",
+        code,
+    )
+
+
+def _odd_intensity(scans: Sequence[Scan], bright: Mapping[str, float]) -> Iterable[Finding]:
+    """Find scans whose brightest values, in arbitrary units, are far off the others'."""
+    bright = {key: value for key, value in bright.items() if value > 0}
+    if len(bright) < 3:
+        return
+    usual = sorted(bright.values())[len(bright) // 2]
+    odd = [
+        scan.key
+        for scan in scans
+        if scan.key in bright and not 1 / _ODD_INTENSITY < bright[scan.key] / usual < _ODD_INTENSITY
+    ]
+    # Arbitrary units differ between scanners; one scan far off was stored otherwise.
+    if odd and 4 * len(odd) <= len(bright):
+        yield Finding(
+            f"{some(odd)}: the brightness is over {_ODD_INTENSITY:.0f} times off that of the other "
+            "scans. Check whether it was stored or scaled in another way, or leave it out.",
+            "odd_intensity",
+        )
+
+
+def _separating(scans: Sequence[Scan]) -> Iterable[Finding]:
+    volumes = [scan for scan in scans if scan.kind != "slices"]
+    if len(volumes) < _SEPARATES_SCANS:
+        return
+    usual = Counter(scan.label for scan in volumes).most_common(1)[0][1] / len(volumes)
+    for of, words in (
+        (_spacing_of, "voxel size"),
+        (lambda scan: scan.shape, "number of voxels"),
+        (lambda scan: scan.datatype, "kind of number"),
+        (lambda scan: scan.orientation, "orientation of storage"),
+    ):
+        told = defaultdict[object, Counter[str]](Counter)
+        for scan in volumes:
+            told[of(scan)][scan.label] += 1
+        # As many groups as scans would tell any class.
+        if not 1 < len(told) <= len(volumes) / 3:
+            continue
+        share = sum(max(counter.values()) for counter in told.values()) / len(volumes)
+        if share > _SEPARATES_FROM and share > usual:
+            yield Finding(
+                f"The {words} alone tells the class of {share:.0%} of the scans: a network can "
+                "learn the scanner, not the disease. Take scans of the same protocol in all "
+                "classes.",
+                "scanner_separates",
+            )
+            return
+
+
+def _spacing_of(scan: Scan) -> tuple[int, ...]:
+    return tuple(round(size / _SAME_SPACING) for size in scan.spacing_mm)
+
+
+def _repeat_visits(scans: Sequence[Scan]) -> Iterable[Finding]:
+    counts = Counter(scan.subject for scan in scans)
+    labels = defaultdict[str, set[str]](set)
+    for scan in scans:
+        labels[scan.subject].add(scan.label)
+    repeated = sorted(
+        subject for subject, count in counts.items() if count > 1 and len(labels[subject]) == 1
+    )
+    if repeated:
+        yield Finding(
+            f"{len(repeated)} subjects have more than one scan ({some(repeated)}). A split by "
+            "subject keeps them in one part; take it.",
+            "repeat_visits",
+        )
+
+
+def _left_out(cohort: Cohort) -> Iterable[Finding]:
+    masks = [item.file for item in cohort.skipped if code_of(item.reason) == "looks_like_mask"]
+    if masks:
+        yield Finding(
+            f"{len(masks)} files are masks by their names and were left out ({some(masks)}). "
+            "Rename them if they are scans.",
+            "looks_like_mask",
+        )
+    faulty = [item for item in cohort.skipped if code_of(item.reason) not in _HARMLESS]
+    if faulty:
+        yield Finding(
+            f"{len(faulty)} files were left out ({some([item.file for item in faulty])}). "
+            f"Look at the list of left-out files; the first reason: {faulty[0].reason}",
+            "files_skipped",
+        )
+
+
+def _formulas(cohort: Cohort) -> Iterable[Finding]:
+    names = [*cohort.classes, *(scan.subject for scan in cohort.scans)]
+    found = [name for name in dict.fromkeys(names) if is_formula(name)]
+    if found:
+        yield Finding(
+            f"{len(found)} names of classes or subjects would run as formulas in a spreadsheet "
+            f"({some(found)}). Tables that this program writes put an apostrophe before them.",
+            "formula",
+        )
