@@ -57,6 +57,27 @@ def scan(
     )
     cohort = replace(cohort, simulated=is_simulated(folder))
     yield Progress("Storing the cohort")
+    return _stored(cohort, out)
+
+
+def scan_folders(
+    folders: Sequence[Path], *, out: Path, subject_pattern: str = ""
+) -> Operation[ScannedCohort]:
+    """Scan several folders that were dropped at once; their names are the classes.
+
+    Raises
+    ------
+    CohortError
+        See :func:`core.data.scan_folder.scan_folders`.
+    """
+    from core.data.scan_folder import scan_folders as scan_all
+
+    cohort = yield from scan_all(folders, subject_pattern=subject_pattern)
+    yield Progress("Storing the cohort")
+    return _stored(cohort, out)
+
+
+def _stored(cohort: Cohort, out: Path) -> ScannedCohort:
     try:
         cohort_file.save_cohort(cohort, out)
     except OSError as error:
@@ -85,14 +106,7 @@ def relocate_cohort(folder: Path, new_root: Path) -> Operation[ScannedCohort]:
     from core.data.relocation import relocate
 
     cohort = yield from relocate(cohort_file.load_cohort(folder), new_root)
-    try:
-        cohort_file.save_cohort(cohort, folder)
-    except OSError as error:
-        raise CohortError(
-            f"The cohort cannot be stored in '{folder}': {error.strerror}. "
-            "Change its access rights."
-        ) from error
-    return ScannedCohort(cohort, folder)
+    return _stored(cohort, folder)
 
 
 def read_scan(cohort: Cohort, scan_to_read: Scan) -> Operation[Any]:

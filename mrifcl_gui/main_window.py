@@ -78,6 +78,7 @@ class MainWindow(QMainWindow):
         self.task_dock = TaskDock(self)
         self._places = QStackedWidget(self)
         self._rail: list[QToolButton] = []
+        self._moved: ScannedCohort | None = None
         self._comparing = False
         self._strip_slices: SliceSettings | None = None
         self._place_titles = (
@@ -226,6 +227,7 @@ class MainWindow(QMainWindow):
         session.settings_changed.connect(self._on_settings_changed)
         session.settings_suggested.connect(self._on_settings_suggested)
         session.cohort_opened.connect(self._on_cohort_opened)
+        session.data_missing.connect(self._on_data_missing)
         panel.compare_requested.connect(session.read_compared)
         session.scan_read.connect(self._on_scan_read)
         session.compared_read.connect(self._on_compared_read)
@@ -376,6 +378,29 @@ class MainWindow(QMainWindow):
         self.cohort_panel.set_recent(preferences.recent())
         self._on_cohort_changed(opened.cohort)
         self.go_to("cohort")
+
+    def _on_data_missing(self, opened: ScannedCohort) -> None:
+        self._moved = opened
+        box = QMessageBox(
+            QMessageBox.Icon.Question,
+            self.tr("The scans are not where they were"),
+            self.tr(
+                "The folder '{0}' of the cohort '{1}' was moved or its drive is not connected. "
+                "Show me where it is now: each scan is checked before it is taken."
+            ).format(opened.cohort.root.name, opened.folder.stem),
+            QMessageBox.StandardButton.Cancel,
+            self,
+        )
+        box.setTextFormat(Qt.TextFormat.PlainText)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        show = box.addButton(self.tr("Show me where…"), QMessageBox.ButtonRole.AcceptRole)
+        show.clicked.connect(self._on_show_where)
+        box.open()
+
+    def _on_show_where(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, self.tr("Where the scans are now"))
+        if chosen and self._moved is not None:
+            self.session.relocate(self._moved.folder, Path(chosen))
 
     def _on_cohort_changed(self, _cohort: object) -> None:
         if self.session.opened is None:

@@ -452,10 +452,11 @@ class RunDetail(QWidget):
         for field in config.setting_fields():
             value = getattr(getattr(run.settings, field.group), field.name)
             if value is None:
-                # An empty field means the paper's value: show the number that was used.
-                value = getattr(run.settings, field.name)
-            text = self._value_words(field, value)
-            item = QTreeWidgetItem([field.title, f"{text} {field.unit}".strip() or _MISSING])
+                # Empty epochs and learning rate mean the paper's: show what was used. Other
+                # empty settings mean none.
+                value = getattr(run.settings, field.name, None)
+            words = "" if value is None else f"{self._value_words(field, value)} {field.unit}"
+            item = QTreeWidgetItem([field.title, words.strip() or _MISSING])
             item.setToolTip(0, field.help)
             self.settings.addTopLevelItem(item)
 

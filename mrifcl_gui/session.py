@@ -38,6 +38,7 @@ class Session(QObject):
     job_started = Signal(object)  # Job, whose failure the task dock keeps
     job_lasts = Signal(object)  # Job that takes long; ``problem`` tells of its failure
     cohort_opened = Signal(object)  # tasks.ScannedCohort
+    data_missing = Signal(object)  # tasks.ScannedCohort whose scans are not where they were
     runs_changed = Signal(list)  # of Run
     runs_opened = Signal(list)  # of Run, to analyse
     settings_changed = Signal(object)  # RunSettings, of split and slices
@@ -114,15 +115,19 @@ class Session(QObject):
             self.open_cohort(folders[0])
         elif len(folders) == 1:
             self.scan_folder(folders[0])
-        elif len({folder.parent for folder in folders}) == 1:
-            self.scan_folder(folders[0].parent, classes=[folder.name for folder in folders])
         else:
-            self.problem.emit(
-                MriFclError(
-                    "The folders lie in different places. Put the class "
-                    "folders into one folder and drop that."
-                )
-            )
+            self.scan_folders(folders)
+
+    def scan_folders(self, folders: list[Path]) -> None:
+        """Scan several folders into one new cohort; their names are the classes."""
+        name = "-".join(folder.name for folder in folders[:3])
+        pattern = preferences.subject_pattern()
+
+        def operation() -> Operation[tasks.ScannedCohort]:
+            out = tasks.free_cohort_folder(self.data_folder / "cohorts", name)
+            return tasks.scan_folders(folders, out=out, subject_pattern=pattern)
+
+        self.start(self.tr("Scanning {0}").format(name), operation, self._on_cohort)
 
     def scan_folder(
         self, folder: Path, *, classes: list[str] | None = None, labels: Path | None = None
@@ -144,6 +149,14 @@ class Session(QObject):
         self.start(
             self.tr("Opening {0}").format(folder.name),
             lambda: tasks.open_cohort(folder),
+            self._on_cohort,
+        )
+
+    def relocate(self, folder: Path, new_root: Path) -> None:
+        """Look for the scans of the cohort in ``folder`` below ``new_root``, then open it."""
+        self.start(
+            self.tr("Checking the scans"),
+            lambda: tasks.relocate_cohort(folder, new_root),
             self._on_cohort,
         )
 
@@ -320,6 +333,9 @@ class Session(QObject):
     # Slots
 
     def _on_cohort(self, opened: tasks.ScannedCohort) -> None:
+        if not opened.cohort.root.is_dir():
+            self.data_missing.emit(opened)
+            return
         self.opened = opened
         preferences.add_recent(opened.folder)
         self.cohort_opened.emit(opened)

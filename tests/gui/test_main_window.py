@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
     QComboBox,
+    QFileDialog,
     QLabel,
     QLineEdit,
     QMenuBar,
@@ -42,7 +43,7 @@ from mrifcl_gui.main_window import (
 )
 from mrifcl_gui.session import Session
 from mrifcl_gui.theme import ACCENT, apply_theme
-from tests.tiny_cohort import TINY_VALUES, make_folder, tiny, wait_until_idle
+from tests.tiny_cohort import TINY_VALUES, make_cohort, make_folder, tiny, wait_until_idle
 
 LIMIT_MS = 30_000
 
@@ -722,3 +723,20 @@ def test_that_a_second_scan_is_shown_beside_the_first(qtbot, window, tmp_path):
     window.cohort_panel.compare_requested.emit(window.session.opened.cohort.scans[1])
     wait_until_idle(qtbot)
     assert viewer.compared_title.startswith("sub-002")
+
+
+def test_that_moved_scans_are_found_where_the_user_shows(qtbot, window, tmp_path, monkeypatch):
+    scanned = make_cohort(tmp_path)
+    scans = scanned.cohort.root
+    (tmp_path / "elsewhere").mkdir()
+    moved = scans.rename(tmp_path / "elsewhere" / "scans")
+    window.session.open_paths([scanned.folder])
+    wait_until_idle(qtbot)
+    box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())
+    assert scans.name in box.text()
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(moved))
+    show = next(button for button in box.buttons() if "where" in button.text())
+    qtbot.mouseClick(show, Qt.MouseButton.LeftButton)
+    wait_until_idle(qtbot)
+    assert window.session.opened.cohort.root == moved
+    assert window.cohort_panel.cohort.subjects == scanned.cohort.subjects

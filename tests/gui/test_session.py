@@ -124,12 +124,6 @@ def test_that_a_run_that_has_gone_does_not_hide_the_others(qtbot, session, train
             lambda folder: [write(folder / f"{i}.jpg") for i in range(5)],
             "'0.jpg', '1.jpg', '2.jpg' and 2 more are no folders",
         ),
-        (
-            lambda folder: [
-                make_folder(folder / name, subjects=1) / "AD" for name in ("one", "two")
-            ],
-            "different places",
-        ),
     ],
 )
 def test_that_what_cannot_be_opened_is_refused_in_plain_words(
@@ -139,6 +133,17 @@ def test_that_what_cannot_be_opened_is_refused_in_plain_words(
     assert len(problems) == 1
     assert isinstance(problems[0], MriFclError)
     assert words in str(problems[0])
+
+
+def test_that_class_folders_of_different_places_make_one_cohort(qtbot, session, tmp_path):
+    folders = [
+        make_folder(tmp_path / place, subjects=3).joinpath(name)
+        for place, name in (("one", "AD"), ("two", "NC"))
+    ]
+    session.open_paths(folders)
+    wait_until_idle(qtbot)
+    counts = session.opened.cohort.counts()
+    assert {name: count["subjects"] for name, count in counts.items()} == {"AD": 3, "NC": 3}
 
 
 def test_that_ten_thousand_dropped_files_are_refused_at_once(session, tmp_path, problems):
