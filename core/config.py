@@ -296,6 +296,12 @@ class TrainSettings:
         "Frozen only: let the running statistics follow our slices. Off keeps every buffer bit-identical.",
         advanced=True,
     )
+    recompute_batch_norm: bool = _setting(
+        False,
+        "Recompute batch-norm statistics",
+        "Before each validation, average batch norm's statistics anew over all training slices: the running ones lag behind the weights, so accuracy swings from epoch to epoch. Costs a forward pass; never done to a frozen network.",
+        advanced=True,
+    )
     seed: int = _setting(
         0,
         "Seed",

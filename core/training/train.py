@@ -43,7 +43,7 @@ from core.training.evaluate import (
     mean_cross_entropy,
 )
 from core.training.network import FCL_NAMES, build_network, fcl_of, input_scaling
-from core.training.regime import apply_regime, set_training_mode
+from core.training.regime import apply_regime, recompute_batch_norm, set_training_mode
 from core.training.torchvision_gateway import torchvision
 
 logger = logging.getLogger(__name__)
@@ -334,6 +334,14 @@ def _train_epochs(training: _Training) -> Operation[None]:
     while training.epoch < settings.epochs:
         epoch, began = training.epoch + 1, time.monotonic()
         trained = yield from _train_one_epoch(training, learners, epoch)
+        if settings.training.recompute_batch_norm and settings.training.regime != "frozen":
+            yield from recompute_batch_norm(
+                training.network,
+                learners,
+                scaling,
+                batch=settings.training.batch,
+                seed=settings.training.seed,
+            )
         logits = yield from evaluate(
             training.network,
             judges,

@@ -12,12 +12,13 @@ import torch
 
 from core import tasks
 from core.config import change
+from core.data.slice_cache import prepare_slices
 from core.errors import CohortError, RunError, TrainingError
 from core.progress import BatchDone, EpochMetrics, Notice, RunStarted, run_to_end
 from core.run_folder import Run
 from core.training import train as training
 from core.training.dataset import batch_bounds, epoch_order
-from core.training.network import FCL_NAMES, build_network
+from core.training.network import FCL_NAMES, build_network, input_scaling
 from core.training.train import learning_rate_at
 
 # design.md, section 6.
@@ -317,3 +318,41 @@ def test_that_leaky_relu_is_in_the_custom_cnn_and_gives_another_run(cohort, smal
     second = Run(train(cohort, leaky, tmp_path / "runs"))
     np.testing.assert_array_equal(first.fc_history.weight[0], second.fc_history.weight[0])
     assert not np.array_equal(first.fc_history.weight[1], second.fc_history.weight[1])
+
+
+def test_that_recomputed_batch_norm_holds_the_statistics_of_all_training_slices(
+    cohort, small, tmp_path
+):
+    settings = change(small, {"recompute_batch_norm": True, "batch": 24})
+    path = train(cohort, settings, tmp_path / "runs")
+    stored = safetensors.torch.load_file(path / "network.safetensors")
+    network = build_network(settings.training, 2, transform_input=False)
+    network.load_state_dict(stored)
+    slices = run_to_end(prepare_slices(cohort.cohort, cohort.folder, settings.slices))
+    part = np.array([row["part"] for row in rows_of(path / "split.csv")])
+    pixels = torch.from_numpy(np.asarray(slices.pixels)[part == "train"])
+    with torch.no_grad():
+        convolved = network.features[0](input_scaling("cnn2d").apply(pixels))
+    # One batch holds all 24 training slices, so the mean over batches is the mean itself.
+    torch.testing.assert_close(
+        stored["features.1.running_mean"], convolved.mean(dim=(0, 2, 3)), atol=1e-5, rtol=1e-4
+    )
+    torch.testing.assert_close(
+        stored["features.1.running_var"], convolved.var(dim=(0, 2, 3)), atol=1e-5, rtol=1e-3
+    )
+
+
+def test_that_recomputing_batch_norm_changes_no_weight(cohort, small, tmp_path):
+    plain = Run(train(cohort, small, tmp_path / "runs"))
+    other = change(small, {"recompute_batch_norm": True})
+    recomputed = Run(train(cohort, other, tmp_path / "runs"))
+    np.testing.assert_array_equal(plain.fc_history.weight, recomputed.fc_history.weight)
+    assert not np.array_equal(plain.features.logits, recomputed.features.logits)
+
+
+def test_that_a_run_with_recomputed_batch_norm_resumes_to_the_same_bits(cohort, small, tmp_path):
+    settings = change(small, {"recompute_batch_norm": True})
+    whole = Run(train(cohort, settings, tmp_path / "whole"))
+    path = stop_after(cohort, settings, tmp_path / "broken", epoch=1, batch=2)
+    run_to_end(tasks.resume(path))
+    np.testing.assert_array_equal(Run(path).features.logits, whole.features.logits)
