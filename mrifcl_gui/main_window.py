@@ -406,6 +406,10 @@ class MainWindow(QMainWindow):
         if self.session.opened is None:
             return
         self._write_cohort(self.session.opened)
+        try:
+            self.session.opened.cohort.require_trainable()
+        except CohortError:
+            return  # the panel says why it cannot be trained, and there is no split to audit
         self.session.audit()
 
     def _write_cohort(self, opened: ScannedCohort) -> None:

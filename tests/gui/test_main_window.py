@@ -740,3 +740,12 @@ def test_that_moved_scans_are_found_where_the_user_shows(qtbot, window, tmp_path
     wait_until_idle(qtbot)
     assert window.session.opened.cohort.root == moved
     assert window.cohort_panel.cohort.subjects == scanned.cohort.subjects
+
+
+def test_that_a_cohort_too_small_to_train_is_told_once(qtbot, window, tmp_path):
+    problems = []
+    window.session.problem.connect(problems.append)
+    window.session.open_paths([make_folder(tmp_path / "small", subjects=2)])
+    wait_until_idle(qtbot)
+    assert window.cohort_panel.cohort is not None
+    assert not problems
