@@ -91,7 +91,9 @@ class WelcomePage(QWidget):
 
     def show_ready(self) -> None:
         """Wait for a folder again."""
-        self._state.setText(self.tr("NIfTI, Analyze, MGH or DICOM scans, or JPEG, PNG and TIFF slices"))
+        self._state.setText(
+            self.tr("NIfTI, Analyze, MGH or DICOM scans, or JPEG, PNG and TIFF slices")
+        )
         self._set_enabled(True)
 
     def _build_drop_area(self) -> QWidget:
