@@ -294,8 +294,9 @@ def _start(
 
 def _run(training: _Training) -> Operation[Path]:
     writer, epochs = training.writer, training.settings.epochs
-    yield RunStarted(writer.path, epochs)
     try:
+        # Inside: a user who stops at once leaves a stopped run, not one that seems to run.
+        yield RunStarted(writer.path, epochs)
         yield from _train_epochs(training)
         _save_network(training.network, writer.path / "network.safetensors")
         yield from _write_results(training, tuple(writer.record["classes"]))

@@ -356,3 +356,10 @@ def test_that_a_run_with_recomputed_batch_norm_resumes_to_the_same_bits(cohort, 
     path = stop_after(cohort, settings, tmp_path / "broken", epoch=1, batch=2)
     run_to_end(tasks.resume(path))
     np.testing.assert_array_equal(Run(path).features.logits, whole.features.logits)
+
+
+def test_that_a_run_stopped_as_it_starts_does_not_seem_to_run(cohort, small, tmp_path):
+    operation = tasks.train(cohort.folder, small, tmp_path / "runs")
+    path = next(event.path for event in operation if isinstance(event, RunStarted))
+    operation.close()
+    assert Run(path).state == "stopped"
