@@ -11,6 +11,14 @@ def main(arguments: list[str] | None = None) -> int:
     # First, before Qt or torch: a frozen program's child processes enter here too.
     multiprocessing.freeze_support()
     given = sys.argv[1:] if arguments is None else arguments
+    from core.child_process import is_child_call, serve_as_child
+
+    if is_child_call(given):
+        return serve_as_child(given)
+    if given[:1] == ["--training-rank"]:  # its module loads torch
+        from core.training.ranks import serve_as_rank
+
+        return serve_as_rank()
     from core.cli import is_command, run_command
 
     if is_command(given):

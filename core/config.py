@@ -226,7 +226,7 @@ class TrainSettings:
     weights: str = _setting(
         "",
         "Weights file",
-        "Pretrained weights for frozen and fine-tuned: a .safetensors or .pth file, or an earlier run. Empty: torchvision's ImageNet weights from this machine's cache.",
+        "Pretrained weights for frozen and fine-tuned: a .safetensors or .pth file, or an earlier run. Empty: torchvision's ImageNet weights, once downloaded (IMAGENET1K_V2: its newer ones of ResNet-101).",
         advanced=False,
     )
     activation: Activation = _setting(
@@ -296,6 +296,45 @@ class TrainSettings:
         "Frozen only: let the running statistics follow our slices. Off keeps every buffer bit-identical.",
         advanced=True,
     )
+    balance: Literal["none", "weights", "sampling"] = _setting(
+        "none",
+        "Balance classes",
+        "For classes of different size: weigh the loss so that each class counts the same, or draw slices of each class equally often.",
+        advanced=True,
+    )
+    augment_flip: bool = _setting(
+        False,
+        "Flip left to right",
+        "Augmentation: mirror half of the training slices. Only where left and right lie across the slice (axial, coronal).",
+        advanced=True,
+    )
+    augment_degrees: float = _setting(
+        0.0,
+        "Rotate by up to",
+        "Augmentation: rotate each training slice at random to either side.",
+        low=0,
+        high=45,
+        unit="degrees",
+        advanced=True,
+    )
+    augment_shift: float = _setting(
+        0.0,
+        "Shift by up to",
+        "Augmentation: shift each training slice at random, in percent of its side.",
+        low=0,
+        high=25,
+        unit="%",
+        advanced=True,
+    )
+    augment_intensity: float = _setting(
+        0.0,
+        "Change intensity by up to",
+        "Augmentation: change brightness and contrast of each training slice at random, in percent.",
+        low=0,
+        high=50,
+        unit="%",
+        advanced=True,
+    )
     recompute_batch_norm: bool = _setting(
         False,
         "Recompute batch-norm statistics",
@@ -305,16 +344,54 @@ class TrainSettings:
     seed: int = _setting(
         0,
         "Seed",
-        "Rules split, initial weights and order: the same seed on a CPU gives the same run.",
+        "Rules split, initial weights, order and augmentation: the same seed on a CPU gives the same run.",
         low=0,
         high=2**31 - 1,
     )
-    device: Literal["auto", "cpu", "cuda"] = _setting(
+    device: Literal["auto", "cpu", "cuda", "mps"] = _setting(
         "auto",
         "Device",
         "Where the network runs: the GPU where there is one, or the CPU.",
         advanced=True,
     )
+    devices: int = _setting(
+        1,
+        "Devices",
+        "GPUs (or CPU processes) of each machine that share every batch.",
+        low=1,
+        high=64,
+        advanced=True,
+    )
+    nodes: int = _setting(
+        1,
+        "Machines",
+        "Machines that share every batch; start the same command on each by torchrun or SLURM.",
+        low=1,
+        high=1024,
+        advanced=True,
+    )
+    precision: Literal["32", "bf16", "16"] = _setting(
+        "32",
+        "Precision",
+        "32 bit, as published numbers need; bf16 and 16 mix in half precision and are faster on some devices only.",
+        advanced=True,
+    )
+    deterministic: bool = _setting(
+        False,
+        "Deterministic on a GPU",
+        "Take only GPU routines that give the same bits each time; slower. A CPU always does.",
+        advanced=True,
+    )
+    cache_features: bool = _setting(
+        True,
+        "Run frozen layers once",
+        "Frozen only: keep the features of each slice instead of computing them in every epoch. The results are the same to the last bit.",
+        advanced=True,
+    )
+
+    def on_one_cpu(self) -> TrainSettings:
+        """Return these settings for one CPU: enough to read features of a trained network."""
+        return dataclasses.replace(self, device="cpu", devices=1, nodes=1, precision="32")
 
 
 @dataclass(frozen=True)
@@ -503,6 +580,11 @@ def check(settings: RunSettings) -> None:
         raise SettingsError("Black at must lie below White at: lower the first percentile.")
     if settings.slices.centre == "mm" and settings.slices.centre_mm is None:
         raise SettingsError("Centred on mm needs a Centre position: give it in mm.")
+    if settings.training.augment_flip and settings.slices.plane == "sagittal":
+        raise SettingsError(
+            "Flip left to right would turn sagittal slices front to back: switch it off, or "
+            "cut axial or coronal slices."
+        )
     if settings.split.fold > settings.split.folds:
         raise SettingsError(
             f"Test fold {settings.split.fold} does not exist: there are "

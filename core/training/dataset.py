@@ -2,51 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from core.data.slices import SliceSet
 from core.data.split import Split
 
 
-class SliceDataset:
-    """The slices of one part, uint8 in memory; a batch is scaled on the device.
+class TrainingData:
+    """All slices of a training, uint8 in memory, with class and part of each.
 
     Parameters
     ----------
     slices : SliceSet
     split : Split
-    part : str
-        train, validation, test; or "all".
+
+    Attributes
+    ----------
+    pixels : Tensor, shape (n, H, W), uint8
+    labels : Tensor, shape (n,), int
     """
 
-    def __init__(self, slices: SliceSet, split: Split, part: str) -> None:
-        self.rows = np.arange(len(slices)) if part == "all" else split.rows_of(part)
-        self.pixels_NHW = torch.from_numpy(np.ascontiguousarray(slices.pixels[self.rows]))
-        self.labels_N = torch.from_numpy(split.label[self.rows])
+    def __init__(self, slices: SliceSet, split: Split) -> None:
+        self.slices = slices
+        self.split = split
+        self.pixels = torch.from_numpy(np.array(slices.pixels))
+        self.labels = torch.from_numpy(split.label)
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.labels)
 
-    def batches(self, order: NDArray[np.int64], size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (pixels (N, H, W) uint8, labels (N,)) in ``order``, ``size`` at a time.
+    @property
+    def all_rows(self) -> NDArray[np.int64]:
+        """Return the rows of every slice."""
+        return np.arange(len(self))
 
-        A last batch of one slice joins the batch before it: batch norm cannot learn
-        from one.
-        """
-        for start, stop in batch_bounds(len(order), size):
-            rows = torch.from_numpy(order[start:stop])
-            yield self.pixels_NHW[rows], self.labels_N[rows]
+    def name_of(self, row: int) -> str:
+        """Return what a person calls a slice: its scan and number."""
+        return f"{self.slices.scan[row]} slice {self.slices.number[row]}"
 
 
-def batch_bounds(n: int, size: int) -> list[tuple[int, int]]:
-    """Return the (start, stop) of each batch of ``n`` slices."""
+def batch_bounds(n: int, size: int, *, least: int = 2) -> list[tuple[int, int]]:
+    """Return the (start, stop) of each batch of ``n`` slices.
+
+    A last batch of fewer than ``least`` slices joins the one before it: batch norm cannot
+    learn from one, and no device may be left without any.
+    """
     bounds = [(start, min(start + size, n)) for start in range(0, n, size)]
-    if len(bounds) > 1 and bounds[-1][1] - bounds[-1][0] == 1:
+    if len(bounds) > 1 and bounds[-1][1] - bounds[-1][0] < least:
         last = bounds.pop()
         bounds[-1] = (bounds[-1][0], last[1])
     return bounds
@@ -55,4 +59,23 @@ def batch_bounds(n: int, size: int) -> list[tuple[int, int]]:
 def epoch_order(n: int, seed: int, epoch: int) -> NDArray[np.int64]:
     """Return the order of ``n`` slices in an epoch; the same seed and epoch give the same."""
     order: NDArray[np.int64] = np.random.default_rng([seed, 7, epoch]).permutation(n)
+    return order
+
+
+def balanced_order(labels: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.int64]:
+    """Return as many draws as there are slices, each class equally often.
+
+    A small class is gone through again and again, a large one not to its end; within a
+    class no slice is drawn a second time before each has been drawn once.
+    """
+    rng = np.random.default_rng([seed, 13, epoch])
+    classes = np.unique(labels)
+    counts = np.full(len(classes), len(labels) // len(classes))
+    counts[: len(labels) - counts.sum()] += 1
+    drawn = []
+    for k, count in zip(classes, counts, strict=True):
+        rows = np.flatnonzero(labels == k)
+        rounds = [rng.permutation(rows) for _ in range(-(-int(count) // len(rows)))]
+        drawn.append(np.concatenate(rounds)[:count])
+    order: NDArray[np.int64] = rng.permutation(np.concatenate(drawn))
     return order

@@ -9,7 +9,7 @@ import torch
 from core.errors import TrainingError
 
 
-def choose_device(wanted: Literal["auto", "cpu", "cuda"]) -> torch.device:
+def choose_device(wanted: Literal["auto", "cpu", "cuda", "mps"]) -> torch.device:
     """Return the device to train on.
 
     Raises
@@ -19,10 +19,16 @@ def choose_device(wanted: Literal["auto", "cpu", "cuda"]) -> torch.device:
     """
     if wanted == "cpu":
         return torch.device("cpu")
+    if wanted == "mps":
+        if not torch.backends.mps.is_available():
+            raise TrainingError("This is no Apple GPU that torch can use. Choose the device 'cpu'.")
+        return torch.device("mps")
     if torch.cuda.is_available():
         return torch.device("cuda")
     if wanted == "cuda":
         raise TrainingError("No GPU can be used: " + _why_no_gpu() + " Choose the device 'cpu'.")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
     return torch.device("cpu")
 
 

@@ -9,25 +9,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from core.data.slices import SliceSet
-from core.data.split import Split
 from core.progress import Event, Operation, Progress
 from core.run_folder import Features
-from core.training.dataset import SliceDataset, batch_bounds
-from core.training.network import InputScaling, fcl_of, input_scaling
+from core.training.dataset import TrainingData, batch_bounds
+from core.training.engine import Engine
+from core.training.feed import Feed
 
 
 def evaluate(
-    network: nn.Module,
-    data: SliceDataset,
-    scaling: InputScaling,
+    module: nn.Module,
+    feed: Feed,
+    rows: NDArray[np.int64],
+    engine: Engine,
     *,
     batch: int,
-    device: torch.device,
     what: str,
 ) -> Generator[Event, None, NDArray[np.float32]]:
-    """Return logits (n, K) of every slice of ``data``, network in evaluation mode."""
-    logits, _ = yield from _forward(network, None, data, scaling, batch, device, what)
+    """Return logits (n, K) of ``rows``, ``module`` in evaluation mode."""
+    logits, _ = yield from _forward(module, None, feed, rows, engine, batch=batch, what=what)
     return logits
 
 
@@ -60,20 +59,20 @@ def accuracy_by_subject(features: Features) -> float:
 
 
 def extract_features(
-    network: nn.Module,
-    name: str,
-    slices: SliceSet,
-    split: Split,
+    module: nn.Module,
+    fcl: nn.Linear,
+    feed: Feed,
+    data: TrainingData,
+    engine: Engine,
     *,
     batch: int,
-    device: torch.device,
 ) -> Operation[Features]:
     """Return penultimate features and logits of every slice of the cohort."""
-    data = SliceDataset(slices, split, "all")
     logits, penultimate = yield from _forward(
-        network, fcl_of(network, name), data, input_scaling(name), batch, device, "Reading features"
+        module, fcl, feed, data.all_rows, engine, batch=batch, what="Reading features"
     )
     assert penultimate is not None
+    slices, split = data.slices, data.split
     return Features(
         penultimate=penultimate,
         logits=logits,
@@ -88,39 +87,61 @@ def extract_features(
 
 @torch.no_grad()
 def _forward_batch(
-    network: nn.Module, pixels_NHW: Tensor, scaling: InputScaling, device: torch.device
-) -> Tensor:
-    logits_NK: Tensor = network(scaling.apply(pixels_NHW.to(device)))
-    return logits_NK.float().cpu()
-
-
-def _forward(
-    network: nn.Module,
-    fcl: nn.Linear | None,
-    data: SliceDataset,
-    scaling: InputScaling,
-    batch: int,
-    device: torch.device,
-    what: str,
-) -> Generator[Event, None, tuple[NDArray[np.float32], NDArray[np.float32] | None]]:
+    module: nn.Module, fcl: nn.Linear | None, inputs: Tensor, engine: Engine
+) -> tuple[Tensor, Tensor | None]:
+    """Return logits and, where ``fcl`` is given, what entered it, on the CPU."""
     seen: list[Tensor] = []
-    hook = (
-        fcl.register_forward_pre_hook(
-            lambda _module, inputs: seen.append(inputs[0].detach().float().cpu())
-        )
-        if fcl
-        else None
-    )
-    network.eval()
-    logits = []
-    bounds = batch_bounds(len(data), batch)
+
+    def look(_module: nn.Module, given: tuple[Tensor, ...]) -> None:
+        seen.append(given[0].detach().float().cpu())
+
+    # For this call only: frozen layers that run before it may pass the FCL too.
+    hook = fcl.register_forward_pre_hook(look) if fcl else None
     try:
-        for done, (start, stop) in enumerate(bounds):
-            yield Progress(what, done, len(bounds))
-            logits.append(_forward_batch(network, data.pixels_NHW[start:stop], scaling, device))
+        with engine.fabric.autocast():
+            logits_NK: Tensor = module(inputs)
     finally:
         if hook is not None:
             hook.remove()
-    n_classes = logits[0].shape[1] if logits else 0
-    stacked = torch.cat(logits).numpy() if logits else np.zeros((0, n_classes), np.float32)
-    return stacked, torch.cat(seen).numpy() if seen else None
+    return logits_NK.float().cpu(), seen[0] if seen else None
+
+
+def _forward(
+    module: nn.Module,
+    fcl: nn.Linear | None,
+    feed: Feed,
+    rows: NDArray[np.int64],
+    engine: Engine,
+    *,
+    batch: int,
+    what: str,
+) -> Generator[Event, None, tuple[NDArray[np.float32], NDArray[np.float32] | None]]:
+    """Return logits and, where ``fcl`` is given, what entered it; batches are shared out."""
+    seen: list[Tensor] = []
+    logits: list[Tensor] = []
+    module.eval()
+    bounds = batch_bounds(len(rows), batch)
+    own = bounds[engine.rank :: engine.count]
+    for done, (start, stop) in enumerate(own):
+        yield Progress(what, done, len(own))
+        with torch.no_grad():
+            inputs = feed.batch(rows[start:stop])
+        logits_NK, entered = _forward_batch(module, fcl, inputs, engine)
+        logits.append(logits_NK)
+        if entered is not None:
+            seen.append(entered)
+    whole = _together(logits, own, len(rows), engine)
+    return whole, _together(seen, own, len(rows), engine) if fcl else None
+
+
+def _together(
+    parts: list[Tensor], bounds: list[tuple[int, int]], n: int, engine: Engine
+) -> NDArray[np.float32]:
+    """Return the rows that all processes computed, in their order."""
+    if engine.count == 1:
+        return torch.cat(parts).numpy() if parts else np.zeros((0, 0), np.float32)
+    width = int(engine.total(np.array([parts[0].shape[1] if parts and engine.is_first else 0]))[0])
+    whole = np.zeros((n, width), np.float32)
+    for (start, stop), part in zip(bounds, parts, strict=True):
+        whole[start:stop] = part.numpy()
+    return engine.total(whole)

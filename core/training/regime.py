@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from core.config import TrainSettings
 from core.progress import Operation, Progress
-from core.training.dataset import SliceDataset, batch_bounds, epoch_order
-from core.training.network import InputScaling, fcl_of
+from core.training.dataset import batch_bounds, epoch_order
+from core.training.feed import Feed
+from core.training.network import fcl_of
 
 
 def apply_regime(network: nn.Module, settings: TrainSettings) -> list[nn.Parameter]:
@@ -34,16 +37,15 @@ def set_training_mode(network: nn.Module, settings: TrainSettings) -> None:
 
 
 def recompute_batch_norm(
-    network: nn.Module, data: SliceDataset, scaling: InputScaling, *, batch: int, seed: int
+    network: nn.Module, feed: Feed, rows: NDArray[np.int64], *, batch: int, seed: int
 ) -> Operation[None]:
-    """Set batch norm's statistics to the plain mean over all slices of ``data``.
+    """Set batch norm's statistics to the plain mean over all slices of ``rows``.
 
     Only batch norm runs in training mode, so that no dropout draws random numbers. The
     slices come in a random order that is the same each time: in their stored order a batch
     would hold one subject, and the variance between subjects would be missed.
     """
     modules = _batch_norms(network)
-    device = next(network.parameters()).device
     momenta = [module.momentum for module in modules]
     network.eval()
     try:
@@ -51,12 +53,12 @@ def recompute_batch_norm(
             module.reset_running_stats()
             module.momentum = None  # torch then averages all batches alike
             module.train()
-        total = len(batch_bounds(len(data), batch)) if modules else 0
-        batches = data.batches(epoch_order(len(data), seed, 0), batch) if modules else ()
-        for done, (pixels_NHW, _) in enumerate(batches):
-            yield Progress("Recomputing batch norm", done, total)
+        bounds = batch_bounds(len(rows), batch) if modules else []
+        shuffled = rows[epoch_order(len(rows), seed, 0)]
+        for done, (start, stop) in enumerate(bounds):
+            yield Progress("Recomputing batch norm", done, len(bounds))
             with torch.no_grad():
-                network(scaling.apply(pixels_NHW.to(device)))
+                network(feed.batch(shuffled[start:stop]))
     finally:
         for module, momentum in zip(modules, momenta, strict=True):
             module.momentum = momentum

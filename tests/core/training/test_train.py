@@ -18,8 +18,8 @@ from core.progress import BatchDone, EpochMetrics, Notice, RunStarted, run_to_en
 from core.run_folder import Run
 from core.training import train as training
 from core.training.dataset import batch_bounds, epoch_order
+from core.training.loop import learning_rate_at
 from core.training.network import FCL_NAMES, build_network, input_scaling
-from core.training.train import learning_rate_at
 
 # design.md, section 6.
 FILES = {

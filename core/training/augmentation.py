@@ -1,0 +1,80 @@
+"""Slices changed at random while training; off unless asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from core.config import RunSettings
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random flips, rotations, shifts and intensity changes.
+
+    Attributes
+    ----------
+    flip : bool
+        Mirror half of the slices left to right.
+    degrees : float
+        Largest rotation to either side.
+    shift : float
+        Largest shift, as a fraction of the slice's side.
+    intensity : float
+        Largest change of brightness and contrast, as a fraction.
+    seed : int
+        With the epoch and the row it rules what a slice is given, so that the batch it
+        is in, the device and a resumed run make no difference.
+    """
+
+    flip: bool
+    degrees: float
+    shift: float
+    intensity: float
+    seed: int
+
+    def apply(self, pixels: Tensor, rows: NDArray[np.int64], epoch: int) -> Tensor:
+        """Return changed pixels, uint8, of the same shape (N, H, W)."""
+        draws = np.stack(
+            [np.random.default_rng([self.seed, 11, epoch, row]).random(6) for row in rows]
+        )
+        u = torch.from_numpy(draws).float().to(pixels.device)
+        images = pixels.unsqueeze(1).float()
+        angle = (2 * u[:, 0] - 1) * float(np.deg2rad(self.degrees))
+        mirror = torch.where(u[:, 1] < 0.5, -1.0, 1.0) if self.flip else torch.ones_like(u[:, 1])
+        cosine, sine = torch.cos(angle), torch.sin(angle)
+        # The grid runs from -1 to 1, so that a fraction of the side is twice as much here.
+        across, down = ((2 * u[:, i] - 1) * 2 * self.shift for i in (2, 3))
+        matrix = torch.stack(
+            [
+                torch.stack([cosine * mirror, -sine, across], dim=1),
+                torch.stack([sine * mirror, cosine, down], dim=1),
+            ],
+            dim=1,
+        )
+        grid = nn.functional.affine_grid(matrix, list(images.shape), align_corners=False)
+        moved = nn.functional.grid_sample(images, grid, align_corners=False)
+        gain = 1 + (2 * u[:, 4] - 1) * self.intensity
+        offset = (2 * u[:, 5] - 1) * self.intensity * 255 / 2
+        changed = (moved - 127.5) * gain.view(-1, 1, 1, 1) + 127.5 + offset.view(-1, 1, 1, 1)
+        # What lay outside the slice stays black: no brain is made where there is none.
+        changed = torch.where(moved > 0, changed, moved)
+        return changed.round().clamp(0, 255).to(torch.uint8).squeeze(1)
+
+
+def augmentation_of(settings: RunSettings) -> Augmentation | None:
+    """Return the augmentation that is asked for, or None."""
+    training = settings.training
+    chosen = Augmentation(
+        flip=training.augment_flip,
+        degrees=training.augment_degrees,
+        shift=training.augment_shift / 100,
+        intensity=training.augment_intensity / 100,
+        seed=training.seed,
+    )
+    is_on = chosen.flip or chosen.degrees or chosen.shift or chosen.intensity
+    return chosen if is_on else None

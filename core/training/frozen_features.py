@@ -1,0 +1,124 @@
+"""Features of a frozen backbone, computed once and kept in the cohort's folder.
+
+Everything here may be deleted at any time: it is then computed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from core import atomic_file
+from core.config import RunSettings
+from core.progress import Notice, Operation, Progress
+from core.training.augmentation import augmentation_of
+from core.training.dataset import TrainingData
+from core.training.engine import Engine
+from core.training.feed import FeatureFeed, Feed, FrozenFeed
+from core.training.network import FCL_NAMES
+from core.training.torchvision_gateway import torchvision
+
+logger = logging.getLogger(__name__)
+
+_FOLDER = "features"
+_VERSION = 1
+_BLOCK = 1 << 24
+
+
+def prepare_features(
+    live: FrozenFeed,
+    settings: RunSettings,
+    network: nn.Module,
+    data: TrainingData,
+    engine: Engine,
+    cohort_folder: Path,
+) -> Operation[Feed]:
+    """Return the features of all slices, from the cohort's folder where it holds them.
+
+    With random augmentation, or where the user wants it, they stay live: each batch is
+    then computed as it comes. Both give the same bits.
+    """
+    if augmentation_of(settings) is not None or not settings.training.cache_features:
+        return live
+    path = cohort_folder / _FOLDER / f"{_key(settings, network, data, live, engine)}.npz"
+    if not engine.is_first:
+        engine.wait_for_all()
+    yield Progress("Looking for features of the frozen layers")
+    features = _read(path, len(data))
+    if features is None:
+        features = (yield from live.compute_all(len(data))).numpy()
+        if engine.is_first:
+            try:
+                _write(path, features)
+            except OSError as error:
+                yield Notice(
+                    f"The features of the frozen layers could not be kept ({error.strerror}): "
+                    "the next run computes them again."
+                )
+    if engine.is_first:
+        engine.wait_for_all()
+    return FeatureFeed(torch.from_numpy(features), engine.device)
+
+
+def _key(
+    settings: RunSettings,
+    network: nn.Module,
+    data: TrainingData,
+    live: FrozenFeed,
+    engine: Engine,
+) -> str:
+    """Return a name for all that the features depend on."""
+    digest = hashlib.sha256()
+    name = settings.training.network
+    facts = {
+        "version": _VERSION,
+        "network": name,
+        "transform_input": bool(getattr(network, "transform_input", False)),
+        "batch": live.size,
+        "precision": settings.training.precision,
+        "device": engine.device.type,
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "shape": list(data.pixels.shape),
+        "threads": torch.get_num_threads() if engine.device.type == "cpu" else 0,
+    }
+    digest.update(json.dumps(facts, sort_keys=True).encode())
+    for key, value in network.state_dict().items():
+        if not key.startswith(FCL_NAMES[name]):
+            digest.update(key.encode())
+            _add(digest, value.cpu().contiguous().numpy())
+    _add(digest, data.pixels.numpy())
+    return digest.hexdigest()[:24]
+
+
+def _add(digest: hashlib._Hash, array: NDArray[np.generic]) -> None:
+    flat = array.reshape(-1).view(np.uint8)
+    for start in range(0, len(flat), _BLOCK):
+        digest.update(flat[start : start + _BLOCK].data)
+
+
+def _read(path: Path, n: int) -> NDArray[np.float32] | None:
+    try:
+        # A zip, unlike a bare array, has a sum that is checked while it is read.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            features: NDArray[np.float32] = stored["features"]
+    except FileNotFoundError:
+        return None
+    except Exception:  # noqa: BLE001 - numpy and zipfile raise all kinds on damaged bytes
+        logger.warning("stored features are damaged and are computed again")
+        return None
+    is_whole = len(features) == n and features.dtype == np.float32
+    return features if is_whole else None
+
+
+def _write(path: Path, features: NDArray[np.float32]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with atomic_file.replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, features=features)

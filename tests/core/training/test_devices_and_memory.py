@@ -1,0 +1,148 @@
+"""Several processes, short memory and precision: the same training, whatever it runs on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from core import tasks
+from core.config import change
+from core.errors import TrainingError
+from core.progress import EpochMetrics, Notice, RunStarted, run_to_end
+from core.run_folder import Run
+from core.training import loop
+from core.training.network import CustomCnn2d
+
+
+def train(cohort, settings, runs):
+    return Run(run_to_end(tasks.train(cohort.folder, settings, runs)))
+
+
+def largest_difference(first, second):
+    return np.abs(first.fc_history.weight - second.fc_history.weight).max()
+
+
+def test_that_two_processes_give_what_one_gives(cohort, small, tmp_path):
+    one = train(cohort, small, tmp_path / "one")
+    two = train(cohort, change(small, {"devices": 2, "device": "cpu"}), tmp_path / "two")
+    assert np.abs(one.fc_history.weight[-1] - one.fc_history.weight[0]).max() > 0.01
+    assert largest_difference(one, two) < 1e-5
+    np.testing.assert_allclose(one.features.logits, two.features.logits, atol=1e-4)
+    np.testing.assert_allclose(one.history.train_loss, two.history.train_loss, atol=1e-5)
+    np.testing.assert_allclose(one.history.validation_loss, two.history.validation_loss, atol=1e-5)
+    assert two.record["device"].startswith("2 x CPU")
+
+
+def test_that_a_stopped_run_of_two_processes_resumes(cohort, small, tmp_path):
+    settings = change(small, {"devices": 2, "device": "cpu"})
+    operation = tasks.train(cohort.folder, settings, tmp_path / "runs")
+    path = None
+    for event in operation:
+        if isinstance(event, RunStarted):
+            path = event.path
+        if isinstance(event, EpochMetrics) and event.epoch == 1:
+            break
+    operation.close()
+    assert Run(path).state == "stopped"
+    resumed = Run(run_to_end(tasks.resume(path)))
+    whole = train(cohort, settings, tmp_path / "whole")
+    assert resumed.state == "finished"
+    assert largest_difference(resumed, whole) < 1e-6
+
+
+def test_that_more_machines_than_one_need_a_launcher(cohort, small, tmp_path):
+    settings = change(small, {"devices": 2, "nodes": 2, "device": "cpu"})
+    with pytest.raises(TrainingError, match="torchrun or SLURM"):
+        train(cohort, settings, tmp_path / "runs")
+
+
+@pytest.fixture
+def short_memory(monkeypatch):
+    """A network whose device holds at most so many images at once."""
+
+    def limit(most, error):
+        forward = CustomCnn2d.forward
+
+        def refuse(self, images):
+            if self.training and len(images) > most:
+                raise error
+            return forward(self, images)
+
+        monkeypatch.setattr(CustomCnn2d, "forward", refuse)
+
+    return limit
+
+
+CPU_ERROR = RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried")
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), CPU_ERROR])
+def test_that_short_memory_halves_what_goes_through_at_once(
+    cohort, small, tmp_path, short_memory, error
+):
+    short_memory(3, error)
+    events = list(tasks.train(cohort.folder, small, tmp_path / "runs"))
+    notices = [event.text for event in events if isinstance(event, Notice)]
+    assert any("with 4 slices at a time" in text for text in notices)
+    assert any("with 2 slices at a time; a batch is still 8 slices" in text for text in notices)
+    run = Run(next((tmp_path / "runs").iterdir()))
+    assert run.state == "finished"
+    assert run.record["micro_batch"] == 2
+
+
+def test_that_added_up_gradients_are_those_of_the_whole_batch(
+    cohort, small, tmp_path, short_memory, monkeypatch
+):
+    # Without batch norm the pieces of a batch do not see each other, so both ways agree.
+    monkeypatch.setattr(torch.nn, "BatchNorm2d", lambda _channels: torch.nn.Identity())
+    whole = train(cohort, small, tmp_path / "whole")
+    short_memory(3, torch.OutOfMemoryError("CUDA out of memory"))
+    pieces = train(cohort, small, tmp_path / "pieces")
+    assert np.abs(whole.fc_history.weight[-1] - whole.fc_history.weight[0]).max() > 1e-3
+    assert largest_difference(whole, pieces) < 1e-5
+
+
+def test_that_memory_too_short_for_two_slices_ends_the_run_in_words(
+    cohort, small, tmp_path, short_memory
+):
+    short_memory(1, torch.OutOfMemoryError("CUDA out of memory"))
+    with pytest.raises(TrainingError, match="smaller batch or a smaller network"):
+        train(cohort, small, tmp_path / "runs")
+    assert Run(next((tmp_path / "runs").iterdir())).state == "failed"
+
+
+def test_that_losses_looked_at_together_name_the_batch_that_went_wrong(
+    cohort, small, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(loop, "_Tally", _LateTally)
+    forward, calls = CustomCnn2d.forward, []
+
+    def spoil(self, images):
+        calls.append(self.training)
+        logits = forward(self, images)
+        # 24 training slices in batches of 4: the eighth is the second of epoch 2.
+        return logits * float("nan") if self.training and sum(calls) == 8 else logits
+
+    monkeypatch.setattr(CustomCnn2d, "forward", spoil)
+    with pytest.raises(TrainingError, match=r"in epoch 2, batch 2 \(OAS1_\d+.* slice \d"):
+        train(cohort, change(small, {"batch": 4}), tmp_path / "runs")
+    run = Run(next((tmp_path / "runs").iterdir()))
+    assert run.state == "failed"
+    assert run.record["epochs_done"] == 1
+    assert np.isfinite(run.fc_history.weight).all()
+
+
+class _LateTally(loop._Tally):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.look_every = 3
+
+
+def test_that_half_precision_trains_and_is_recorded(cohort, small, tmp_path):
+    run = train(cohort, change(small, {"precision": "bf16", "epochs": 1}), tmp_path / "runs")
+    assert run.state == "finished"
+    assert run.settings.training.precision == "bf16"
+    assert run.fc_history.weight.dtype == np.float32
+    exact = train(cohort, change(small, {"epochs": 1}), tmp_path / "exact")
+    assert 0 < largest_difference(run, exact) < 0.05
