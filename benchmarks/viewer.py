@@ -1,12 +1,15 @@
 """Time from a new slice index to the painted frame of all three planes.
 
 The viewer and a plain pyqtgraph ``ImageItem`` of float32 take turns on the same random
-walk through a volume of 256^3, both with planes of 400 x 400 pixels. Run it with::
+voxels of a volume of 256^3, both with planes of 400 x 400 pixels and slices of about
+360 x 360 in them. Both times end when all three planes are in the window's memory. Run it
+with::
 
-    QT_QPA_PLATFORM=offscreen python benchmarks/viewer.py
+    python -m benchmarks.viewer
 
 It ends with 1 where a limit is missed: 4 ms at the median, 8 ms at the 95th percentile,
-0.45 of pyqtgraph's median.
+0.45 of pyqtgraph's median. The time of a frame while window and level are dragged is
+printed too.
 """
 
 from __future__ import annotations
@@ -91,6 +94,24 @@ class OursArm:
             QApplication.processEvents()
         return watch.seconds()
 
+    def drag(self, voxel: tuple[int, int, int]) -> tuple[float, float]:
+        """Change the window by a little that hangs on the voxel; the slices stay."""
+        self.painted = 0
+        watch = Watch()
+        self.viewer.set_window_level(700.0 + voxel[0], 400.0 + voxel[1])
+        while self.painted < 3:
+            QApplication.processEvents()
+        return watch.seconds()
+
+    def slice_sizes(self) -> list[tuple[int, int]]:
+        """Return width and height of the drawn slices, pixels of the screen."""
+        sizes = []
+        for name in ("axial", "coronal", "sagittal"):
+            view = self.viewer.plane_view(name)
+            extent = view.point_of(SIZE, SIZE) - view.point_of(0, 0)
+            sizes.append((round(extent.x()), round(extent.y())))
+        return sizes
+
 
 def wait_for_copies(viewer: SliceViewer) -> None:
     end = time.perf_counter() + 2.0
@@ -131,12 +152,18 @@ class PyqtgraphArm:
         i, j, k = voxel
         self.painted = 0
         watch = Watch()
+        # The box's y runs upwards, as the rows do: nothing has to be turned.
         sections = self.voxels[:, :, k].T, self.voxels[:, j].T, self.voxels[i].T
         for item, section in zip(self.items, sections, strict=True):
-            item.setImage(section[::-1], autoLevels=False, levels=(0.0, 900.0))
+            item.setImage(section, autoLevels=False, levels=(0.0, 900.0))
         while self.painted < 1:
             QApplication.processEvents()
         return watch.seconds()
+
+    def slice_sizes(self) -> list[tuple[int, int]]:
+        """Return width and height of the drawn slices, pixels of the screen."""
+        rects = [item.mapRectToDevice(item.boundingRect()) for item in self.items]
+        return [(round(rect.width()), round(rect.height())) for rect in rects]
 
 
 def settle() -> None:
@@ -149,6 +176,7 @@ def time_preparing(volume: Volume) -> tuple[float, float]:
     """Return ms of the whole preparation and of its longest part."""
     start = time.perf_counter()
     grey = GreyVolume(volume.voxels)
+    grey.set_limits(0.0, 900.0)
     parts = [time.perf_counter() - start]
     while not grey.is_ready:
         begin = time.perf_counter()
@@ -157,14 +185,19 @@ def time_preparing(volume: Volume) -> tuple[float, float]:
     return sum(parts) * 1e3, max(parts) * 1e3
 
 
-def summary(name: str, seconds: list[tuple[float, float]]) -> tuple[float, float]:
+def summary(name: str, seconds: list[tuple[float, float]]) -> tuple[float, float, float]:
+    """Print and return ms: median and 95th percentile of the wall's, median of the processor's.
+
+    What other programs take of a busy machine is in the first two only.
+    """
     wall, processor = np.array(seconds).T * 1e3
     median, p95 = np.percentile(wall, (50, 95))
     print(
         f"{name:10s} median {median:6.2f} ms   p95 {p95:6.2f} ms   "
-        f"processor {np.median(processor):6.2f} ms   n {len(wall)}"
+        f"processor {np.median(processor):6.2f} and {np.percentile(processor, 95):6.2f} ms   "
+        f"n {len(wall)}"
     )
-    return float(median), float(p95)
+    return float(median), float(p95), float(np.median(processor))
 
 
 def main() -> int:
@@ -178,21 +211,35 @@ def main() -> int:
     whole, longest = time_preparing(volume)
     print(f"integer copies: {whole:.0f} ms in all, the window held up {longest:.1f} ms at most")
     ours, plain = OursArm(volume), PyqtgraphArm(volume)
-    print(f"planes {ours.sizes}, pyqtgraph {[int(i.boundingRect().width()) for i in plain.items]}")
+    print(f"planes {ours.sizes} with slices of {ours.slice_sizes()}")
+    print(f"pyqtgraph's slices {plain.slice_sizes()}")
     random = np.random.default_rng(options.seed)
-    ours_seconds, plain_seconds = [], []
+    ours_seconds, plain_seconds, drag_seconds = [], [], []
     for _ in range(options.steps):
         voxel = tuple(int(index) for index in random.integers(20, SIZE - 20, 3))
         settle()
         ours_seconds.append(ours.step(voxel))
         settle()
         plain_seconds.append(plain.step(voxel))
-    median, p95 = summary("viewer", ours_seconds)
-    ratio = median / summary("pyqtgraph", plain_seconds)[0]
-    print(f"ratio      {ratio:.2f}")
-    good = median < MEDIAN_LIMIT_MS and p95 < P95_LIMIT_MS and ratio <= RATIO_LIMIT
-    print("within the limits" if good else "LIMIT MISSED")
-    return 0 if good else 1
+    for _ in range(options.steps // 4):
+        voxel = tuple(int(index) for index in random.integers(20, SIZE - 20, 3))
+        settle()
+        drag_seconds.append(ours.drag(voxel))
+    median, p95, processor = summary("viewer", ours_seconds)
+    summary("window", drag_seconds)
+    plain_median, _, plain_processor = summary("pyqtgraph", plain_seconds)
+    # On a busy machine the longer of two waits longer: the larger ratio counts.
+    ratios = median / plain_median, processor / plain_processor
+    ratio = max(ratios)
+    print(f"ratio      {ratios[0]:.2f} (processor {ratios[1]:.2f})   load {os.getloadavg()[0]:.1f}")
+    limits = {
+        "median": median < MEDIAN_LIMIT_MS,
+        "p95": p95 < P95_LIMIT_MS,
+        "ratio": ratio <= RATIO_LIMIT,
+    }
+    missed = [name for name, is_kept in limits.items() if not is_kept]
+    print(f"LIMIT MISSED: {', '.join(missed)}" if missed else "within the limits")
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":

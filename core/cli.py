@@ -20,10 +20,14 @@ import core
 from core import config, tasks, text_file
 from core.config import RunSettings, SettingField, setting_fields
 from core.data.cohort import load_cohort
+from core.data.findings import finding_record
+from core.data.labels import parse_class_rules
+from core.data.layout import LAYOUT_KINDS, LayoutKind
 from core.errors import MriFclError
 from core.figure import Table
 from core.progress import BatchDone, EpochMetrics, Notice, Operation, Progress, RunStarted
 from core.run_folder import Run, read_record
+from core.training.weights_entry import ENTRY_NAMES
 
 T = TypeVar("T")
 _console = Console(stderr=True, highlight=False)
@@ -243,6 +247,12 @@ def demo(out: Path, window: bool, json: bool) -> list[Path]:
     return [result.cohort, result.by_subject] if window else []
 
 
+def _layout_kind(
+    _context: click.Context, _option: click.Parameter, value: str | None
+) -> str | None:
+    return value and value.replace("-", "_")
+
+
 @cli.command()
 @click.argument("folder", type=_path)
 @click.option("--classes", default="", help="Take only these classes, in this order: AD,NC.")
@@ -257,13 +267,41 @@ def demo(out: Path, window: bool, json: bool) -> list[Path]:
     default="",
     help="Regular expression with a group subject (and session, slice), tried on each file name.",
 )
-@click.option("--out", type=_path, default=None, help="Cohort to write.  [default: NAME.mrifcl]")
+@click.option(
+    "--layout",
+    type=click.Choice([kind.replace("_", "-") for kind in LAYOUT_KINDS]),
+    callback=_layout_kind,
+    default=None,
+    help="How the folder is laid out, where looking at it does not tell.",
+)
+@click.option(
+    "--cdr",
+    default="",
+    metavar="RULES",
+    help="OASIS-1: the least clinical dementia rating of each class; an empty class leaves its "
+    "subjects out. Default 0=NC,0.5=MCI,1=AD.",
+)
+@click.option(
+    "--key-file",
+    is_flag=True,
+    help="Write dicom_keys.csv into FOLDER: which DICOM patient (a hash of the id) got which key.",
+)
+@click.option(
+    "--out",
+    type=_path,
+    default=None,
+    help="Cohort to write; one of the same folder keeps what you changed in it.  "
+    "[default: NAME.mrifcl]",
+)
 @_json_option
 def scan(
     folder: Path,
     classes: str,
     labels: Path | None,
     subject_pattern: str,
+    layout: LayoutKind | None,
+    cdr: str,
+    key_file: bool,
     out: Path | None,
     json: bool,
 ) -> None:
@@ -272,7 +310,14 @@ def scan(
     wanted = [name.strip() for name in classes.split(",") if name.strip()]
     result = drive(
         tasks.scan(
-            folder, out=target, classes=wanted, labels=labels, subject_pattern=subject_pattern
+            folder,
+            out=target,
+            classes=wanted,
+            labels=labels,
+            subject_pattern=subject_pattern,
+            kind=layout,
+            class_rules=parse_class_rules(cdr) if cdr else (),
+            with_key_file=key_file,
         )
     )
     cohort, counts = result.cohort, result.cohort.counts()
@@ -308,6 +353,24 @@ def scan(
     )
 
 
+@cli.command()
+@click.argument("cohort", type=_path)
+@_json_option
+def check(cohort: Path, json: bool) -> None:
+    """Read every voxel of COHORT: same scans under two names, odd ones, files that have changed."""
+    result = drive(tasks.check_stored(cohort))
+    found = result.cohort.warnings
+    _say(
+        json,
+        {
+            "cohort": result.folder,
+            "scans": len(result.cohort.included_scans),
+            "findings": [finding_record(item) for item in found],
+        },
+        [*found, f"{len(result.cohort.included_scans)} scans read: {len(found)} findings."],
+    )
+
+
 @cli.command("slices")
 @click.argument("cohort", type=_path)
 @click.option("--out", type=_path, required=True, help="Folder to write class folders into.")
@@ -327,27 +390,74 @@ def export_slices(cohort: Path, out: Path, picture_format: str, json: bool, **op
     _say(json, {"slices": count, "folder": out}, [f"{count} slices written to {out}"])
 
 
+_seed_option = click.option("--seed", default=0, show_default=True, help="Rules the split.")
+
+
 @cli.command()
 @click.argument("path", type=_path)
 @_settings_options("slices", "split")
-@click.option("--seed", default=0, show_default=True, help="Rules the split.")
+@_seed_option
+@click.option(
+    "--quick", is_flag=True, help="Cut no scans: compare slices only where they are cut already."
+)
 @click.option("--out", type=_path, default=None, help="Folder to write the tables into, as CSV.")
 @_json_option
-def audit(path: Path, seed: int, out: Path | None, json: bool, **options: Any) -> None:  # noqa: ANN401
+def audit(
+    path: Path,
+    seed: int,
+    quick: bool,
+    out: Path | None,
+    json: bool,
+    **options: Any,  # noqa: ANN401 - settings by name
+) -> None:
     """Look for leakage in the split of a RUN, or the split these options give a COHORT."""
-    result = drive(tasks.audit(path, _chosen({**options, "seed": seed})))
+    look = tasks.audit_quickly if quick else tasks.audit
+    result = drive(look(path, _chosen({**options, "seed": seed})))
     _print_table(result.table())
     _print_table(result.matrix)
+    if result.unfit:
+        _print_table(result.unfit_table())
     files = tasks.write_audit(result, out) if out else []
+    sentences = [f"Split {result.words}.", result.sentence(), result.advice()]
     _say(
         json,
         {
             "split": result.mode,
+            "split_words": result.words,
             "leaks": result.leaks,
             **result.record(),
             "tables": files,
         },
-        [result.sentence(), *(f"Table: {file}" for file in files)],
+        [*filter(None, sentences), *(f"Table: {file}" for file in files)],
+    )
+
+
+@cli.command("split")
+@click.argument("path", type=_path)
+@_settings_options("slices", "split")
+@_seed_option
+@click.option("--out", type=_path, default=Path("split.csv"), show_default=True)
+@_json_option
+def keep_split(path: Path, seed: int, out: Path, json: bool, **options: Any) -> None:  # noqa: ANN401
+    """Write the split of a RUN, or the one these options give a COHORT, as CSV.
+
+    It is brought back with --split-file, into the window too.
+    """
+    kept = drive(tasks.keep_split(path, _chosen({**options, "seed": seed}), out))
+    parts = ", ".join(
+        f"{name} {kept.subjects[name]} subjects with {kept.slices[name]} slices"
+        for name in kept.subjects
+    )
+    _say(
+        json,
+        {
+            "split": kept.by,
+            "split_words": kept.words,
+            "file": out,
+            "subjects": kept.subjects,
+            "slices": kept.slices,
+        },
+        [f"Split {kept.words}: {parts}.", f"Split file: {out}"],
     )
 
 
@@ -464,6 +574,43 @@ def paper(cohort: Path, rows: str, preset: str, runs: Path, json: bool, **option
     table, _files = drive(tasks.compare(trained, runs / "comparison"))
     _print_table(table)
     _say(json, {"rows": [_compare_row(path) for path in trained]}, [])
+
+
+@cli.command()
+@click.option(
+    "--download",
+    "names",
+    multiple=True,
+    type=click.Choice(ENTRY_NAMES),
+    help="Fetch these weights; nothing is fetched without this option.",
+)
+@_json_option
+def weights(names: tuple[str, ...], json: bool) -> None:
+    """List torchvision's pretrained weights and which are on this machine, or download some."""
+    for name in names:
+        drive(tasks.download_weights(name))
+    folder, states = drive(tasks.list_weights())
+    listed = [(s.entry, s.kind == "cache") for s in states if s.entry is not None]
+    rows = [
+        (entry.name, "yes" if is_here else "no", round(entry.megabytes), entry.url)
+        for entry, is_here in listed
+    ]
+    columns = ("name", "here", "MB", "address")
+    _print_table(Table("weights", f"Pretrained weights in {folder}", columns, tuple(rows)))
+    missing = [entry.name for entry, is_here in listed if not is_here]
+    records = [
+        {
+            "name": entry.name,
+            "network": entry.network,
+            "is_here": is_here,
+            "megabytes": entry.megabytes,
+            "file": entry.file_name,
+            "url": entry.url,
+        }
+        for entry, is_here in listed
+    ]
+    hint = [f"To fetch one: mri-fcl weights --download {missing[0]}"] if missing else []
+    _say(json, {"folder": folder, "weights": records}, hint)
 
 
 @cli.command()

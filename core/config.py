@@ -10,14 +10,14 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 from core.errors import SettingsError
 
-Network = Literal["resnet101", "googlenet", "vgg19", "cnn2d"]
+Network = Literal["resnet101", "googlenet", "vgg19", "cnn2d", "cnn3d"]
 Regime = Literal["frozen", "fine-tuned", "scratch"]
 Activation = Literal["relu", "leaky-relu"]
 Plane = Literal["axial", "coronal", "sagittal"]
@@ -28,7 +28,29 @@ NETWORK_TITLES = {
     "googlenet": "GoogLeNet",
     "vgg19": "VGG-19",
     "cnn2d": "Custom CNN",
+    "cnn3d": "Custom CNN (3-D)",
 }
+# What is called the FCL in each network, and how its input is prepared.
+NETWORK_NOTES = {
+    "resnet101": "The FCL is its only linear layer, 'fc' (2048 features).",
+    "googlenet": (
+        "The FCL is its only linear layer, 'fc' (1024 features). Without auxiliary heads. Its "
+        "input is rescaled ('transform_input') where it starts from ImageNet weights, and only "
+        "there."
+    ),
+    "vgg19": (
+        "The FCL is the last of its three linear layers, 'classifier.6' (4096 features). Only "
+        "that one is replaced; the two before it belong to the backbone."
+    ),
+    "cnn2d": "The FCL is 'fc', behind a fully connected layer to the CNN features.",
+    "cnn3d": (
+        "The FCL is 'fc', behind a fully connected layer to the CNN features. It sees whole "
+        "volumes as cubes: one item a scan, so a cohort of ready-made slices cannot be used."
+    ),
+}
+CUSTOM_CNNS = ("cnn2d", "cnn3d")
+BATCH_NORM_NETWORKS = ("resnet101", "googlenet", "cnn2d", "cnn3d")
+_SLICE_NETWORKS = ("resnet101", "googlenet", "vgg19", "cnn2d")
 REGIME_TITLES = {"frozen": "Frozen", "fine-tuned": "Fine-tuned", "scratch": "From scratch"}
 
 
@@ -43,8 +65,15 @@ def _setting(
     low_open: bool = False,
     advanced: bool = False,
     option: str = "",
+    heading: str = "",
+    networks: tuple[str, ...] = (),
+    regimes: tuple[str, ...] = (),
 ) -> Any:  # noqa: ANN401 - a dataclass field poses as the type of its setting
-    """Declare one setting; ``option`` renames its terminal option."""
+    """Declare one setting.
+
+    ``option`` renames its terminal option; ``heading`` stands above it in a form; it counts
+    for ``networks`` and ``regimes`` only, for all where they are empty.
+    """
     return dataclasses.field(
         default=default,
         metadata={
@@ -56,6 +85,9 @@ def _setting(
             "low_open": low_open,
             "advanced": advanced,
             "option": option,
+            "heading": heading,
+            "networks": networks,
+            "regimes": regimes,
         },
     )
 
@@ -65,7 +97,10 @@ class SliceSettings:
     """How a volume is cut into the 2-D slices that a network sees."""
 
     plane: Plane = _setting(
-        "axial", "Plane", "Anatomical plane of the slices, after turning the scan to RAS+."
+        "axial",
+        "Plane",
+        "Anatomical plane of the slices, after turning the scan to RAS+.",
+        networks=_SLICE_NETWORKS,
     )
     count: int = _setting(
         30,
@@ -73,9 +108,16 @@ class SliceSettings:
         "Slices taken from each scan; the paper took about 30.",
         low=1,
         high=512,
+        networks=_SLICE_NETWORKS,
     )
     step: int = _setting(
-        1, "Every", "1 takes neighbouring slices, 2 every other one.", low=1, high=20, unit="slices"
+        1,
+        "Every",
+        "1 takes neighbouring slices, 2 every other one.",
+        low=1,
+        high=20,
+        unit="slices",
+        networks=_SLICE_NETWORKS,
     )
     spacing_mm: float | None = _setting(
         None,
@@ -86,6 +128,7 @@ class SliceSettings:
         high=50,
         unit="mm",
         advanced=True,
+        networks=_SLICE_NETWORKS,
     )
     centre: Literal["brain", "volume", "mm"] = _setting(
         "brain",
@@ -100,6 +143,7 @@ class SliceSettings:
         high=1000,
         unit="mm",
         advanced=True,
+        networks=_SLICE_NETWORKS,
     )
     low_percentile: float = _setting(
         1.0,
@@ -127,7 +171,33 @@ class SliceSettings:
         high=1024,
         unit="pixels",
         advanced=True,
+        networks=_SLICE_NETWORKS,
     )
+
+
+@dataclass(frozen=True)
+class CubeSettings:
+    """How a volume becomes the cube that the 3-D CNN sees; see :attr:`RunSettings.cut`.
+
+    Attributes
+    ----------
+    size : int
+        Voxels along each side.
+    side_mm : float or None
+        Length of each side; None: what just holds the brain, or the volume.
+    centre : {"brain", "volume"}
+    low_percentile, high_percentile : float
+        As for slices.
+    """
+
+    size: int
+    side_mm: float | None
+    centre: str
+    low_percentile: float
+    high_percentile: float
+
+
+Cut: TypeAlias = SliceSettings | CubeSettings
 
 
 @dataclass(frozen=True)
@@ -198,7 +268,7 @@ class TrainSettings:
     network: Network = _setting(
         "googlenet",
         "Network",
-        "ResNet-101 (2048 features), GoogLeNet (1024), VGG-19 (4096) or the small custom CNN.",
+        "ResNet-101 (2048 features), GoogLeNet (1024), VGG-19 (4096), the small custom CNN, or its 3-D form that sees whole volumes.",
     )
     regime: Regime = _setting(
         "scratch",
@@ -215,25 +285,50 @@ class TrainSettings:
     learning_rate: float | None = _setting(
         None,
         "Learning rate",
-        "Initial step of SGD. Empty: the paper's, 1e-4 for VGG-19 and 1e-3 for the others (custom CNN 1e-2).",
+        "Initial step of SGD. Empty: the paper's, 1e-4 for VGG-19 and 1e-3 for the others (custom CNNs 1e-2).",
         low=0,
         low_open=True,
         high=10,
     )
-    batch: int = _setting(
-        32, "Batch", "Slices in one step of SGD.", low=1, high=4096, unit="slices"
+    batch: int | None = _setting(
+        None,
+        "Batch",
+        "Slices (whole scans for the 3-D CNN) in one step of SGD. Empty: 32, and 8 for the 3-D CNN.",
+        low=1,
+        high=4096,
+        unit="slices",
     )
     weights: str = _setting(
         "",
         "Weights file",
         "Pretrained weights for frozen and fine-tuned: a .safetensors or .pth file, or an earlier run. Empty: torchvision's ImageNet weights, once downloaded (IMAGENET1K_V2: its newer ones of ResNet-101).",
         advanced=False,
+        regimes=("frozen", "fine-tuned"),
+    )
+    fc_init: Literal["torch", "glorot"] = _setting(
+        "torch",
+        "FCL initialisation",
+        "PyTorch's default for Linear, or Glorot uniform (needed to match Fig. 3).",
+        advanced=True,
+        heading="Network",
     )
     activation: Activation = _setting(
         "relu",
         "Activation",
-        "Of the custom CNN: ReLU, or leaky ReLU with slope 0.01.",
+        "Of the custom CNNs: ReLU, or leaky ReLU with slope 0.01.",
         advanced=True,
+        heading="Network",
+        networks=CUSTOM_CNNS,
+    )
+    cnn_blocks: int = _setting(
+        4,
+        "CNN blocks",
+        "Blocks of convolution, batch norm, activation and pooling of the custom CNNs; each halves the picture.",
+        low=1,
+        high=7,
+        advanced=True,
+        heading="Network",
+        networks=CUSTOM_CNNS,
     )
     cnn_width: int = _setting(
         16,
@@ -242,6 +337,8 @@ class TrainSettings:
         low=2,
         high=256,
         advanced=True,
+        heading="Network",
+        networks=CUSTOM_CNNS,
     )
     cnn_features: int = _setting(
         128,
@@ -250,14 +347,34 @@ class TrainSettings:
         low=2,
         high=8192,
         advanced=True,
+        heading="Network",
+        networks=CUSTOM_CNNS,
     )
-    fc_init: Literal["torch", "glorot"] = _setting(
-        "torch",
-        "FCL initialisation",
-        "PyTorch's default for Linear, or Glorot uniform (needed to match Fig. 3).",
+    cube_size: int = _setting(
+        64,
+        "Cube size",
+        "The 3-D CNN sees each scan resampled to a cube of so many voxels a side.",
+        low=16,
+        high=256,
+        unit="voxels",
         advanced=True,
+        heading="Network",
+        networks=("cnn3d",),
     )
-    momentum: float = _setting(0.9, "Momentum", "Of SGD.", low=0, high=0.999, advanced=True)
+    cube_mm: float | None = _setting(
+        None,
+        "Cube side",
+        "Length of the cube's sides, the same for all scans. Empty: what just holds the brain of each scan (or the whole volume, where 'Centred on' says so).",
+        low=10,
+        high=1000,
+        unit="mm",
+        advanced=True,
+        heading="Network",
+        networks=("cnn3d",),
+    )
+    momentum: float = _setting(
+        0.9, "Momentum", "Of SGD.", low=0, high=0.999, advanced=True, heading="Learning"
+    )
     weight_decay: float = _setting(
         0.0,
         "Weight decay",
@@ -265,6 +382,7 @@ class TrainSettings:
         low=0,
         high=1,
         advanced=True,
+        heading="Learning",
     )
     drop_factor: float = _setting(
         0.9,
@@ -274,6 +392,7 @@ class TrainSettings:
         low_open=True,
         high=1,
         advanced=True,
+        heading="Learning",
     )
     drop_every: int = _setting(
         10,
@@ -283,63 +402,76 @@ class TrainSettings:
         high=10_000,
         unit="epochs",
         advanced=True,
+        heading="Learning",
     )
     shuffle: Literal["each-epoch", "once"] = _setting(
         "each-epoch",
         "Shuffle",
         "New order of the training slices in each epoch, or one order for all (as the authors' tool).",
         advanced=True,
-    )
-    adapt_batch_norm: bool = _setting(
-        False,
-        "Adapt batch-norm statistics",
-        "Frozen only: let the running statistics follow our slices. Off keeps every buffer bit-identical.",
-        advanced=True,
+        heading="Learning",
     )
     balance: Literal["none", "weights", "sampling"] = _setting(
         "none",
         "Balance classes",
         "For classes of different size: weigh the loss so that each class counts the same, or draw slices of each class equally often.",
         advanced=True,
+        heading="Learning",
     )
-    augment_flip: bool = _setting(
+    adapt_batch_norm: bool = _setting(
         False,
-        "Flip left to right",
-        "Augmentation: mirror half of the training slices. Only where left and right lie across the slice (axial, coronal).",
+        "Adapt batch-norm statistics",
+        "Frozen only: let the running statistics follow our slices. Off keeps every buffer bit-identical.",
         advanced=True,
-    )
-    augment_degrees: float = _setting(
-        0.0,
-        "Rotate by up to",
-        "Augmentation: rotate each training slice at random to either side.",
-        low=0,
-        high=45,
-        unit="degrees",
-        advanced=True,
-    )
-    augment_shift: float = _setting(
-        0.0,
-        "Shift by up to",
-        "Augmentation: shift each training slice at random, in percent of its side.",
-        low=0,
-        high=25,
-        unit="%",
-        advanced=True,
-    )
-    augment_intensity: float = _setting(
-        0.0,
-        "Change intensity by up to",
-        "Augmentation: change brightness and contrast of each training slice at random, in percent.",
-        low=0,
-        high=50,
-        unit="%",
-        advanced=True,
+        heading="Learning",
+        networks=BATCH_NORM_NETWORKS,
+        regimes=("frozen",),
     )
     recompute_batch_norm: bool = _setting(
         False,
         "Recompute batch-norm statistics",
         "Before each validation, average batch norm's statistics anew over all training slices: the running ones lag behind the weights, so accuracy swings from epoch to epoch. Costs a forward pass; never done to a frozen network.",
         advanced=True,
+        heading="Learning",
+        networks=BATCH_NORM_NETWORKS,
+        regimes=("fine-tuned", "scratch"),
+    )
+    augment_flip: bool = _setting(
+        False,
+        "Flip left to right",
+        "Mirror half of the training slices at random. Only where left and right lie across the slice (axial, coronal; cubes).",
+        advanced=True,
+        heading="Augmentation",
+    )
+    augment_degrees: float = _setting(
+        0.0,
+        "Rotate by up to",
+        "Rotate each training slice at random to either side; a cube about its inferior-superior axis.",
+        low=0,
+        high=45,
+        unit="degrees",
+        advanced=True,
+        heading="Augmentation",
+    )
+    augment_shift: float = _setting(
+        0.0,
+        "Shift by up to",
+        "Shift each training slice at random along each side, in percent of it.",
+        low=0,
+        high=25,
+        unit="%",
+        advanced=True,
+        heading="Augmentation",
+    )
+    augment_intensity: float = _setting(
+        0.0,
+        "Change intensity by up to",
+        "Change brightness and contrast of each training slice at random, in percent.",
+        low=0,
+        high=50,
+        unit="%",
+        advanced=True,
+        heading="Augmentation",
     )
     seed: int = _setting(
         0,
@@ -353,6 +485,7 @@ class TrainSettings:
         "Device",
         "Where the network runs: the GPU where there is one, or the CPU.",
         advanced=True,
+        heading="Devices and precision",
     )
     devices: int = _setting(
         1,
@@ -361,6 +494,7 @@ class TrainSettings:
         low=1,
         high=64,
         advanced=True,
+        heading="Devices and precision",
     )
     nodes: int = _setting(
         1,
@@ -369,24 +503,29 @@ class TrainSettings:
         low=1,
         high=1024,
         advanced=True,
+        heading="Devices and precision",
     )
     precision: Literal["32", "bf16", "16"] = _setting(
         "32",
         "Precision",
         "32 bit, as published numbers need; bf16 and 16 mix in half precision and are faster on some devices only.",
         advanced=True,
+        heading="Devices and precision",
     )
     deterministic: bool = _setting(
         False,
         "Deterministic on a GPU",
         "Take only GPU routines that give the same bits each time; slower. A CPU always does.",
         advanced=True,
+        heading="Devices and precision",
     )
     cache_features: bool = _setting(
         True,
         "Run frozen layers once",
         "Frozen only: keep the features of each slice instead of computing them in every epoch. The results are the same to the last bit.",
         advanced=True,
+        heading="Devices and precision",
+        regimes=("frozen",),
     )
 
     def on_one_cpu(self) -> TrainSettings:
@@ -408,7 +547,7 @@ class RunSettings:
         training = self.training
         if training.epochs is not None:
             return training.epochs
-        return {"resnet101": 20, "cnn2d": 50}.get(training.network, 30)
+        return {"resnet101": 20, "cnn2d": 50, "cnn3d": 50}.get(training.network, 30)
 
     @property
     def learning_rate(self) -> float:
@@ -416,7 +555,32 @@ class RunSettings:
         training = self.training
         if training.learning_rate is not None:
             return training.learning_rate
-        return {"vgg19": 1e-4, "cnn2d": 1e-2}.get(training.network, 1e-3)
+        return {"vgg19": 1e-4, "cnn2d": 1e-2, "cnn3d": 1e-2}.get(training.network, 1e-3)
+
+    @property
+    def batch(self) -> int:
+        """Slices (or cubes) in one step, as asked or 32; 8 cubes, of which there are few."""
+        if self.training.batch is not None:
+            return self.training.batch
+        return 8 if self.sees_cubes else 32
+
+    @property
+    def sees_cubes(self) -> bool:
+        """Whether the network sees whole volumes as cubes, not slices."""
+        return self.training.network == "cnn3d"
+
+    @property
+    def cut(self) -> Cut:
+        """How a scan becomes what the network sees."""
+        if not self.sees_cubes:
+            return self.slices
+        return CubeSettings(
+            size=self.training.cube_size,
+            side_mm=self.training.cube_mm,
+            centre=self.slices.centre,
+            low_percentile=self.slices.low_percentile,
+            high_percentile=self.slices.high_percentile,
+        )
 
 
 # What the authors' tool does by default where the paper is silent (domain.md, section 2).
@@ -435,7 +599,8 @@ class SettingField:
     """One setting as a form or a terminal needs it.
 
     ``group`` is the attribute of :class:`RunSettings` that holds it; ``kind`` is int,
-    float, bool or str; ``optional`` allows empty (None); ``choices`` is empty where free.
+    float, bool or str; ``optional`` allows empty (None); ``choices`` is empty where free;
+    ``networks`` and ``regimes`` are those it counts for, empty for all.
     """
 
     group: str
@@ -452,6 +617,16 @@ class SettingField:
     low_open: bool
     advanced: bool
     option: str
+    heading: str = ""
+    networks: tuple[str, ...] = ()
+    regimes: tuple[str, ...] = ()
+
+    def counts_for(self, networks: Collection[str], regimes: Collection[str]) -> bool:
+        """Tell whether it changes anything for one of ``networks`` and one of ``regimes``."""
+        for own, asked in ((self.networks, networks), (self.regimes, regimes)):
+            if own and asked and not set(own) & set(asked):
+                return False
+        return True
 
     def parse(self, value: Any) -> Any:  # noqa: ANN401 - text or a typed value
         """Return ``value`` as this setting's type.
@@ -530,6 +705,9 @@ def _read_fields() -> Iterator[SettingField]:
                 low_open=meta["low_open"],
                 advanced=meta["advanced"],
                 option=meta["option"] or field.name.replace("_", "-"),
+                heading=meta["heading"],
+                networks=meta["networks"],
+                regimes=meta["regimes"],
             )
 
 
@@ -580,7 +758,11 @@ def check(settings: RunSettings) -> None:
         raise SettingsError("Black at must lie below White at: lower the first percentile.")
     if settings.slices.centre == "mm" and settings.slices.centre_mm is None:
         raise SettingsError("Centred on mm needs a Centre position: give it in mm.")
-    if settings.training.augment_flip and settings.slices.plane == "sagittal":
+    if (
+        settings.training.augment_flip
+        and settings.slices.plane == "sagittal"
+        and not settings.sees_cubes
+    ):
         raise SettingsError(
             "Flip left to right would turn sagittal slices front to back: switch it off, or "
             "cut axial or coronal slices."
@@ -590,11 +772,29 @@ def check(settings: RunSettings) -> None:
             f"Test fold {settings.split.fold} does not exist: there are "
             f"{settings.split.folds} folds."
         )
-    if (
-        settings.training.network == "cnn2d"
-        and settings.training.regime != "scratch"
-        and not settings.training.weights
-    ):
+    _check_custom_cnn(settings)
+
+
+def _check_custom_cnn(settings: RunSettings) -> None:
+    training = settings.training
+    if training.network not in CUSTOM_CNNS:
+        return
+    if settings.sees_cubes and settings.slices.centre == "mm":
+        raise SettingsError(
+            "The 3-D CNN sees cubes: Centred on mm is for slices. Choose brain or volume."
+        )
+    side, name = (
+        (training.cube_size, "Cube size")
+        if settings.sees_cubes
+        else (settings.slices.size, "Slice size")
+    )
+    if side < 2**training.cnn_blocks:
+        raise SettingsError(
+            f"CNN blocks: {training.cnn_blocks} blocks halve {side} {training.cnn_blocks} times, "
+            f"so that nothing is left. Take fewer blocks, or a {name} of at least "
+            f"{2**training.cnn_blocks}."
+        )
+    if training.regime != "scratch" and not training.weights:
         raise SettingsError(
             "The custom CNN has no ImageNet weights: choose the regime 'scratch', "
             "or name an earlier run of it as the weights."

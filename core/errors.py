@@ -11,6 +11,10 @@ class ScanError(MriFclError, ValueError):
     """A scan or picture cannot be read or must not be used."""
 
 
+class ScanChangedError(ScanError):
+    """A scan's file is no longer the one that was scanned."""
+
+
 class CohortError(MriFclError, ValueError):
     """A folder, a label table or a cohort file does not describe a usable cohort."""
 

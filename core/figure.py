@@ -116,7 +116,8 @@ class Bars:
 class HeatMap:
     """A matrix with names: ``values`` (R, C), row 0 at the top, each cell printed by ``format``.
 
-    ``diverging`` centres the colours at 0 between ``low`` and ``high``.
+    ``diverging`` centres the colours at 0 between ``low`` and ``high``. ``texts`` is printed
+    in place of the values where it is given; ``has_scale`` False leaves out the colour scale.
     """
 
     name: str
@@ -127,6 +128,8 @@ class HeatMap:
     high: float | None = None
     diverging: bool = False
     format: str = ".2f"
+    texts: tuple[tuple[str, ...], ...] = ()
+    has_scale: bool = True
 
 
 @dataclass(frozen=True)

@@ -194,7 +194,8 @@ def _draw_heat_map(axes: Any, layer: HeatMap, order: int, size: float) -> Any:  
     image = axes.imshow(
         heat_map_colours(layer), aspect="auto", interpolation="nearest", zorder=order
     )
-    _add_colour_scale(axes, layer, size)
+    if layer.has_scale:
+        _add_colour_scale(axes, layer, size)
     return image
 
 

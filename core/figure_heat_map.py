@@ -45,6 +45,8 @@ def colour_scale(n: int, *, diverging: bool) -> NDArray[np.uint8]:
 
 def heat_map_texts(layer: HeatMap) -> list[list[str]]:
     """Return what is printed in each cell; ``–`` where the value is NaN."""
+    if layer.texts:
+        return [list(row) for row in layer.texts]
     values = np.atleast_2d(np.asarray(layer.values, dtype=np.float64))
     return [
         [format(v, layer.format).replace("-", "−") if np.isfinite(v) else "–" for v in row]

@@ -158,7 +158,10 @@ def _settings_html(run: Run) -> str:
     cells = []
     for field in setting_fields():
         value = getattr(getattr(run.settings, field.group), field.name)
-        if not field.advanced and value not in (None, ""):
+        if field.name == "mode":
+            # A split file or a fold is not seen from the mode alone.
+            cells.append(f"Split: <b>{html.escape(run.split_text)}</b>")
+        elif not field.advanced and value not in (None, ""):
             cells.append(f"{html.escape(field.title)}: <b>{html.escape(str(value))}</b>")
     return f"<p class='small'>{' · '.join(cells)} · {html.escape(str(run.record['device']))}</p>"
 

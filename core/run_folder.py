@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
 import json
 import os
@@ -18,10 +19,14 @@ from numpy.typing import NDArray
 
 from core import atomic_file, config, text_file
 from core.config import RunSettings
+from core.data.split import split_words
 from core.errors import RunError, SettingsError
+from core.run_lock import Holder, RunLock, holder_of, take_lock
 
 FORMAT_VERSION = 1
 RECORD_FILE = "run.json"
+# The record as it was before its last change: read where the other one is damaged.
+RECORD_COPY = "run.json.bak"
 PARTS = ("train", "validation", "test")
 HISTORY_COLUMNS = (
     "epoch",
@@ -32,6 +37,13 @@ HISTORY_COLUMNS = (
     "learning_rate",
     "seconds",
 )
+# What the audit counted, and how it is said of one and of several.
+_LEAKS = {
+    "shared_subjects": ("subject has slices", "subjects have slices"),
+    "shared_scans": ("scan stands under two names", "scans stand under two names"),
+    "duplicate_slices": ("slice has an equal one", "slices have an equal one"),
+    "near_identical_slices": ("slice has a near-identical one", "slices have a near-identical one"),
+}
 
 
 @dataclass(frozen=True)
@@ -141,7 +153,7 @@ class Run:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.record = read_record(path)
+        self.record, self._is_copy = _read_record_or_copy(path)
         try:
             self.classes: tuple[str, ...] = tuple(self.record["classes"])
             self.settings: RunSettings = config.from_record(self.record["settings"])
@@ -161,10 +173,46 @@ class Run:
         """Name of the folder."""
         return self.path.name
 
+    @cached_property
+    def holder(self) -> Holder | None:
+        """Who was writing to the run when it was read; None where nobody was."""
+        return holder_of(self.path)
+
     @property
     def state(self) -> str:
-        """Running, finished, stopped or failed."""
-        return str(self.record.get("state", "failed"))
+        """Running, finished, stopped, failed, or interrupted.
+
+        A run whose record says running while nobody holds it was interrupted: its program
+        crashed, was killed, or the power went.
+        """
+        state = str(self.record.get("state", "failed"))
+        return "interrupted" if state == "running" and self.holder is None else state
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was damaged in the folder and could be read around."""
+        said = []
+        if self._is_copy:
+            said.append(
+                f"'{RECORD_FILE}' was damaged; its copy from the change before, "
+                f"'{RECORD_COPY}', was read instead."
+            )
+        n_lost = _read_history(self.path / "history.csv")[1]
+        if n_lost:
+            lines = "line" if n_lost == 1 else "lines"
+            said.append(f"{n_lost} damaged {lines} of 'history.csv' passed over.")
+        return tuple(said)
+
+    def is_whole(self, file: str) -> bool | None:
+        """Tell whether a file has the SHA-256 that the record holds; None if it holds none.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        """
+        sums = recorded_sums(self.record, file)
+        return atomic_file.sha256_of(self.path / file) in sums if sums else None
 
     @property
     def network_title(self) -> str:
@@ -178,17 +226,35 @@ class Run:
 
     @property
     def leaks(self) -> bool:
-        """Whether subjects are shared between parts, so that accuracy is inflated."""
-        return bool(self.record.get("shared_subjects", 0))
+        """Whether parts share subjects, scans or slices, so that accuracy is inflated."""
+        return any(self._shared(name) for name in _LEAKS)
+
+    def _shared(self, name: str) -> int:
+        # Runs of earlier versions lack some of the counts; damaged ones may hold anything.
+        count = self.record.get(name, 0)
+        return count if isinstance(count, int) else 0
+
+    @property
+    def split_text(self) -> str:
+        """How the slices were split, for people: ``by subject 5:2:3, seed 0``."""
+        words = self.record.get("split")
+        if isinstance(words, str) and words:
+            return words
+        return split_words(self.settings.split, self.settings.training.seed)
 
     @property
     def warning(self) -> str:
         """What must stand in red beside this run's numbers; empty where nothing must."""
         sentences = []
         if self.leaks:
+            shared = [
+                f"{self._shared(name)} {one if self._shared(name) == 1 else many}"
+                for name, (one, many) in _LEAKS.items()
+                if self._shared(name)
+            ]
             sentences.append(
-                f"Leaking split: {self.record['shared_subjects']} subjects have "
-                "slices in more than one part, so accuracies are inflated."
+                f"Leaking split: {', '.join(shared)} in more than one part, so accuracies are "
+                "inflated."
             )
         if self.settings.split.shuffled_labels:
             sentences.append("Control run: labels were shuffled.")
@@ -199,7 +265,7 @@ class Run:
     @cached_property
     def history(self) -> History:
         """The curves; empty arrays before the first epoch ends."""
-        rows = _read_history(self.path / "history.csv")
+        rows, _ = _read_history(self.path / "history.csv")
         columns = np.array(rows, dtype=np.float64).reshape(len(rows), len(HISTORY_COLUMNS)).T
         return History(columns[0].astype(np.int64), *columns[1:])
 
@@ -236,16 +302,35 @@ class Run:
 
 
 class RunWriter:
-    """Adds to one run folder while it is trained. Each write is on disk when it returns."""
+    """Adds to one run folder while it is trained. Each write is on disk when it returns.
 
-    def __init__(self, path: Path, record: dict[str, Any]) -> None:
+    It holds the folder's lock until :meth:`close`, or until nobody has it any more.
+    """
+
+    def __init__(self, path: Path, record: dict[str, Any], lock: RunLock | None = None) -> None:
         self.path = path
         self.record = record
+        self._lock = lock
+
+    def close(self) -> None:
+        """Let others write to the folder."""
+        if self._lock is not None:
+            self._lock.release()
 
     def update(self, **changes: Any) -> None:  # noqa: ANN401 - JSON values
-        """Put ``changes`` into ``run.json``."""
+        """Put ``changes`` into ``run.json``; the record before it stays in ``run.json.bak``."""
         self.record.update(changes)
+        _keep_copy(self.path)
         text_file.write_json(self.path / RECORD_FILE, self.record)
+
+    def set_sums(self, sums: Mapping[str, Sequence[str]]) -> None:
+        """Put the SHA-256 of files into the record; the next update writes it.
+
+        Several are given for a file that is about to be replaced: whichever of them is
+        found is the right one.
+        """
+        new = {file: list(values) for file, values in sums.items()}
+        self.record["sha256"] = {**_sums_of(self.record), **new}
 
     def write_split(self, rows: Sequence[Sequence[Any]]) -> None:
         """Write ``split.csv``: subject, session, scan, slice, label, part."""
@@ -267,10 +352,11 @@ class RunWriter:
 
     def keep_history_until(self, epoch: int) -> None:
         """Drop lines after ``epoch``: a crash may leave one more line than the checkpoint has."""
-        rows = [row for row in _read_history(self.path / "history.csv") if row[0] <= epoch]
-        text_file.write_csv(
-            self.path / "history.csv", HISTORY_COLUMNS, [(int(row[0]), *row[1:]) for row in rows]
-        )
+        path = self.path / "history.csv"
+        rows = [(int(row[0]), *row[1:]) for row in _read_history(path)[0] if row[0] <= epoch]
+        text = text_file.csv_text(HISTORY_COLUMNS, rows)
+        if not path.is_file() or path.read_bytes() != text.encode():
+            atomic_file.write_text(path, text)
 
     def write_fc_history(self, history: FcHistory) -> None:
         """Write ``fc_history.npz``."""
@@ -315,8 +401,10 @@ class RunWriter:
         text_file.write_csv(self.path / "predictions.csv", columns, rows)
 
     def _write_arrays(self, file: str, arrays: dict[str, NDArray[Any]]) -> None:
-        with atomic_file.replacing(self.path / file) as temporary, temporary.open("wb") as out:
-            np.savez(out, **arrays)  # type: ignore[arg-type]
+        # First in memory: numpy puts its own words over those of a disk that is full.
+        out = io.BytesIO()
+        np.savez(out, **arrays)  # type: ignore[arg-type]
+        atomic_file.write_bytes(self.path / file, out.getvalue())
 
 
 def create_run(runs: Path, settings: RunSettings, record: Mapping[str, Any]) -> RunWriter:
@@ -331,7 +419,8 @@ def create_run(runs: Path, settings: RunSettings, record: Mapping[str, Any]) -> 
     now = datetime.now(UTC)
     stem = f"{now:%Y-%m-%d_%H%M%S}_{training.network}_{training.regime}"
     try:
-        writer = RunWriter(_make_folder(runs, stem), {})
+        path = _make_folder(runs, stem)
+        writer = RunWriter(path, {}, take_lock(path))
         writer.update(
             format="MRI-FCL run",
             format_version=FORMAT_VERSION,
@@ -365,9 +454,56 @@ def reopen_run(path: Path) -> RunWriter:
     Raises
     ------
     RunError
-        If it is no run folder or damaged.
+        If it is no run folder or damaged, if another program writes to it, or if it
+        cannot be written.
     """
-    return RunWriter(path, read_record(path))
+    read_record(path)
+    try:
+        lock = take_lock(path)
+        # Once more: whoever held it until now may have changed it.
+        record, is_copy = _read_record_or_copy(path)
+        if is_copy:
+            set_aside(path / RECORD_FILE)
+        atomic_file.remove_leftovers(path)
+    except OSError as error:
+        raise RunError(
+            f"Run '{path.name}' cannot be written: {error.strerror}. Copy its folder to a place "
+            "that can be written, beside its cohort as before."
+        ) from error
+    return RunWriter(path, record, lock)
+
+
+def set_aside(path: Path) -> None:
+    """Rename a damaged file to ``NAME.damaged``, so that it is neither used nor lost."""
+    with contextlib.suppress(FileNotFoundError):
+        atomic_file.replace(path, path.with_name(f"{path.name}.damaged"))
+
+
+def recorded_sums(record: Mapping[str, Any], file: str) -> list[str]:
+    """Return the SHA-256 that a record holds of a file; more than one while it is replaced."""
+    sums = _sums_of(record).get(file, [])
+    return [item for item in sums if isinstance(item, str)] if isinstance(sums, list) else []
+
+
+def _sums_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    sums = record.get("sha256")
+    return sums if isinstance(sums, dict) else {}
+
+
+def _keep_copy(path: Path) -> None:
+    """Keep the record as it is under a second name, before it is replaced."""
+    record, copy = path / RECORD_FILE, path / RECORD_COPY
+    if not record.is_file():
+        return
+    between = path / f".{RECORD_COPY}.part"
+    with contextlib.suppress(OSError):
+        between.unlink()
+    try:
+        # Costs nothing: its bytes are on the disk already.
+        between.hardlink_to(record)
+        atomic_file.replace(between, copy)
+    except OSError:  # FAT and some network drives have no links
+        atomic_file.write_bytes(copy, record.read_bytes())
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -376,10 +512,30 @@ def read_record(path: Path) -> dict[str, Any]:
     Raises
     ------
     RunError
-        If there is none, it is damaged, or a newer program wrote it.
+        If there is none, it is damaged and has no copy, or a newer program wrote it.
     """
+    return _read_record_or_copy(path)[0]
+
+
+def _read_record_or_copy(path: Path) -> tuple[dict[str, Any], bool]:
+    """Return the record, and whether it is that of the copy."""
     try:
-        record = json.loads((path / RECORD_FILE).read_text(encoding="utf-8"))
+        return _read_record_file(path, RECORD_FILE), False
+    except _NewerError:
+        raise
+    except RunError:
+        with contextlib.suppress(RunError):
+            return _read_record_file(path, RECORD_COPY), True
+        raise
+
+
+class _NewerError(RunError):
+    """A newer program wrote the record."""
+
+
+def _read_record_file(path: Path, file: str) -> dict[str, Any]:
+    try:
+        record = json.loads((path / file).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RunError(
             f"'{path.name}' is no run folder: it has no {RECORD_FILE}. Choose a "
@@ -401,7 +557,7 @@ def read_record(path: Path) -> dict[str, Any]:
             "Restore it from a copy; the other files of the run are untouched."
         )
     if version > FORMAT_VERSION:
-        raise RunError(f"Run '{path.name}' was written by a newer MRI-FCL. Update this program.")
+        raise _NewerError(f"Run '{path.name}' was written by a newer MRI-FCL. Update this program.")
     return record
 
 
@@ -410,14 +566,14 @@ def list_runs(runs: Path) -> Iterator[Run]:
     if not runs.is_dir():
         return
     for path in sorted(runs.iterdir()):
-        if (path / RECORD_FILE).is_file():
+        if is_run(path):
             with contextlib.suppress(RunError):
                 yield Run(path)
 
 
 def is_run(path: Path) -> bool:
     """Tell whether ``path`` is a run folder."""
-    return (path / RECORD_FILE).is_file()
+    return (path / RECORD_FILE).is_file() or (path / RECORD_COPY).is_file()
 
 
 def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
@@ -428,16 +584,18 @@ def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(shifted / total)
 
 
-def _read_history(path: Path) -> list[list[float]]:
+def _read_history(path: Path) -> tuple[list[list[float]], int]:
+    """Return the whole lines, and how many damaged ones there are."""
     if not path.is_file():
-        return []
+        return [], 0
     text = path.read_bytes().decode("utf-8", errors="replace")
-    rows = []
+    rows: list[list[float]] = []
     # A crash can cut the last line, even within its last number: a line counts once its
     # end is there. What was acknowledged before it stands.
-    for line in text.split("\n")[1:-1]:
+    *lines, rest = text.split("\n")[1:] or [""]
+    for line in lines:
         cells = line.rstrip("\r").split(",")
         if len(cells) == len(HISTORY_COLUMNS) and cells[0].isdecimal():
             with contextlib.suppress(ValueError):
                 rows.append([float(cell) if cell else float("nan") for cell in cells])
-    return rows
+    return rows, sum(bool(line.strip()) for line in [*lines, rest]) - len(rows)

@@ -5,6 +5,7 @@ Training is imported inside the functions, so that a window is on screen before 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,15 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import config
-from core.config import RunSettings, SliceSettings
+from core.config import Cut, RunSettings, SliceSettings
 from core.data import cohort as cohort_file
 from core.data.cohort import Cohort, Scan
 from core.errors import CohortError, MriFclError, RunError
 from core.progress import Notice, Operation, Progress
 from core.run_folder import Run, is_run
+from core.run_lock import in_use_sentence
 
 if TYPE_CHECKING:
-    from core.data.leakage import LeakageAudit
+    from core.data.folder_look import FolderLook, KnownCohort
+    from core.data.layout import Layout, LayoutKind
+    from core.data.leakage import LeakageAudit, LeakingPair, LeakingSlice
+    from core.data.slices import SliceSet
+    from core.data.split import Split
+    from core.training.weights_entry import WeightsState
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,70 @@ class ScannedCohort:
     folder: Path
 
 
+def look(
+    folders: Sequence[Path],
+    *,
+    labels: Path | None = None,
+    subject_pattern: str = "",
+    cohorts: Path | None = None,
+) -> Operation[FolderLook]:
+    """Look at folders without reading a scan: what is recognised, to be confirmed.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+        One folder, or several that are one cohort.
+    labels : Path, optional
+        Table of labels that the user gave.
+    subject_pattern : str
+        See :func:`core.data.file_names.identify_file`.
+    cohorts : Path, optional
+        Folder of stored cohorts; one of the same scans among them is told.
+
+    Raises
+    ------
+    CohortError
+        See :func:`core.data.folder_look.look_at_folders`.
+    """
+    from core.data.folder_look import look_at_folders
+
+    seen = yield from look_at_folders(folders, labels, subject_pattern=subject_pattern)
+    return replace(seen, known=_known_cohort(cohorts, seen.root) if cohorts else None)
+
+
+def look_again(
+    seen: FolderLook, layout: Layout, *, labels: Path | None = None
+) -> Operation[FolderLook]:
+    """Look at the same files with another layout, or with a table of labels.
+
+    What cannot be read so is the result's ``problem``, beside what was seen before.
+    """
+    from core.data import folder_look
+
+    try:
+        return (yield from folder_look.look_again(seen, layout, labels=labels))
+    except CohortError as error:
+        return replace(seen, problem=str(error))
+
+
+def _known_cohort(cohorts: Path, root: Path) -> KnownCohort | None:
+    """Return the newest stored cohort of the scans below ``root``."""
+    from core.data.folder_look import KnownCohort
+
+    files = [(path.stat().st_mtime, path) for path in cohorts.glob(f"*/{cohort_file.COHORT_FILE}")]
+    for _, path in sorted(files, reverse=True):
+        # A damaged one is no reason not to scan anew.
+        with contextlib.suppress(CohortError):
+            stored = cohort_file.load_cohort(path.parent)
+            if stored.root == root.resolve():
+                return KnownCohort(path.parent, sum(map(_is_changed, stored.scans)))
+    return None
+
+
+def _is_changed(item: Scan) -> bool:
+    return item.label != item.found_label or item.flipped or not item.included
+
+
 def scan(
     folder: Path,
     *,
@@ -41,8 +112,15 @@ def scan(
     classes: Sequence[str] = (),
     labels: Path | None = None,
     subject_pattern: str = "",
+    kind: LayoutKind | None = None,
+    class_rules: Sequence[tuple[float, str]] = (),
+    with_key_file: bool = False,
 ) -> Operation[ScannedCohort]:
     """Scan a folder into a cohort and store it at ``out``.
+
+    If ``out`` holds a cohort of the same folder already, the user's choices in it are kept;
+    a Notice says how many. For the other parameters see
+    :func:`core.data.scan_folder.scan_folder`.
 
     Raises
     ------
@@ -53,28 +131,98 @@ def scan(
     from core.data.scan_folder import scan_folder
 
     cohort = yield from scan_folder(
-        folder, classes=classes, labels=labels, subject_pattern=subject_pattern
+        folder,
+        classes=classes,
+        labels=labels,
+        subject_pattern=subject_pattern,
+        kind=kind,
+        class_rules=class_rules,
+        with_key_file=with_key_file,
     )
     cohort = replace(cohort, simulated=is_simulated(folder))
-    yield Progress("Storing the cohort")
-    return _stored(cohort, out)
+    return (yield from _store_scanned(cohort, out))
 
 
-def scan_folders(
-    folders: Sequence[Path], *, out: Path, subject_pattern: str = ""
-) -> Operation[ScannedCohort]:
-    """Scan several folders that were dropped at once; their names are the classes.
+@dataclass(frozen=True)
+class ScanChoices:
+    """What the user confirmed after a look.
+
+    Attributes
+    ----------
+    folders : tuple of Path
+    layout : Layout
+        How they are read.
+    classes : tuple of str
+        Those to take; empty takes all.
+    with_key_file : bool
+        Whether to write which DICOM patient has which study key beside the scans.
+    into : Path, optional
+        Stored cohort to scan into again; the user's choices in it are kept.
+    """
+
+    folders: tuple[Path, ...]
+    layout: Layout
+    classes: tuple[str, ...] = ()
+    with_key_file: bool = False
+    into: Path | None = None
+
+
+def scan_chosen(choices: ScanChoices, *, out: Path) -> Operation[ScannedCohort]:
+    """Scan folders as the user confirmed and store the cohort at ``out``.
 
     Raises
     ------
     CohortError
         See :func:`core.data.scan_folder.scan_folders`.
     """
-    from core.data.scan_folder import scan_folders as scan_all
+    from core.data.phantom import is_simulated
+    from core.data.scan_folder import scan_folders
 
-    cohort = yield from scan_all(folders, subject_pattern=subject_pattern)
+    cohort = yield from scan_folders(
+        choices.folders,
+        classes=choices.classes,
+        layout=choices.layout,
+        with_key_file=choices.with_key_file,
+    )
+    cohort = replace(cohort, simulated=is_simulated(choices.folders[0]))
+    return (yield from _store_scanned(cohort, out))
+
+
+def _store_scanned(cohort: Cohort, out: Path) -> Operation[ScannedCohort]:
+    if (out / cohort_file.COHORT_FILE).is_file():
+        cohort = yield from _with_choices(cohort, out)
     yield Progress("Storing the cohort")
     return _stored(cohort, out)
+
+
+def _with_choices(cohort: Cohort, out: Path) -> Operation[Cohort]:
+    """Return a newly scanned cohort with the choices made in the one stored at ``out``."""
+    try:
+        old = cohort_file.load_cohort(out)
+    except CohortError:
+        yield Notice(f"The cohort in '{out.name}' was damaged; it is replaced by the new scan.")
+        return cohort
+    if old.root != cohort.root:
+        yield Notice(
+            f"The cohort in '{out.name}' was of another folder; it is replaced by the new scan."
+        )
+        return cohort
+    carried = cohort_file.carry_choices(old, cohort)
+    n_kept = sum(
+        (one.label, one.included, one.flipped) != (other.label, other.included, other.flipped)
+        for one, other in zip(carried.scans, cohort.scans, strict=True)
+    )
+    if n_kept:
+        yield Notice(
+            f"Your changes to {n_kept} {'scan' if n_kept == 1 else 'scans'} were kept "
+            "(class, left out, flipped)."
+        )
+    files = {scan.files[0] for scan in cohort.scans}
+    n_lost = sum(_is_changed(scan) and scan.files[0] not in files for scan in old.scans)
+    if n_lost:
+        what = "scan that you had changed is" if n_lost == 1 else "scans that you had changed are"
+        yield Notice(f"{n_lost} {what} not part of the new scan.")
+    return carried
 
 
 def _stored(cohort: Cohort, out: Path) -> ScannedCohort:
@@ -93,6 +241,28 @@ def open_cohort(folder: Path) -> Operation[ScannedCohort]:
     if folder.name == cohort_file.COHORT_FILE:
         folder = folder.parent
     return ScannedCohort(cohort_file.load_cohort(folder), folder)
+
+
+def check_voxels(cohort: Cohort) -> Operation[Cohort]:
+    """Read all scans of a cohort: the same one twice, odd brightness, files that have changed.
+
+    Returns the cohort with what was found; it is not stored.
+    """
+    from core.data.cohort_checks import check_cohort
+
+    return (yield from check_cohort(cohort, all_voxels=True))
+
+
+def check_stored(folder: Path) -> Operation[ScannedCohort]:
+    """Check all voxels of a stored cohort and store what was found.
+
+    Raises
+    ------
+    CohortError
+        If there is none in ``folder``, or it cannot be stored.
+    """
+    opened = yield from open_cohort(folder)
+    return _stored((yield from check_voxels(opened.cohort)), opened.folder)
 
 
 def relocate_cohort(folder: Path, new_root: Path) -> Operation[ScannedCohort]:
@@ -120,6 +290,15 @@ def read_scan(cohort: Cohort, scan_to_read: Scan) -> Operation[Any]:
     return (yield from read_pictures(cohort, scan_to_read))
 
 
+def read_thumbnails(
+    cohort: Cohort, cohort_folder: Path, scans: Sequence[Scan]
+) -> Operation[dict[str, NDArray[np.uint8] | None]]:
+    """Return small pictures of scans; see :func:`core.data.thumbnail.read_thumbnails`."""
+    from core.data import thumbnail
+
+    return (yield from thumbnail.read_thumbnails(cohort, cohort_folder, scans))
+
+
 @dataclass(frozen=True)
 class ScanStrip:
     """The slices of one scan as the network sees them, (n, S, S) uint8, and their numbers.
@@ -132,12 +311,12 @@ class ScanStrip:
     positions_mm: NDArray[np.float64]
 
 
-def read_strip(cohort: Cohort, scan_to_read: Scan, settings: SliceSettings) -> Operation[ScanStrip]:
-    """Cut one scan as the network will see it."""
-    from core.data.slices import slices_of_scan
+def read_strip(cohort: Cohort, scan_to_read: Scan, settings: Cut) -> Operation[ScanStrip]:
+    """Cut one scan as the network will see it; of a cube its axial layers."""
+    from core.data.cubes import cut_layers
 
     yield Progress(f"Cutting {scan_to_read.key}")
-    cut = slices_of_scan(cohort, scan_to_read, settings)
+    cut = cut_layers(cohort, scan_to_read, settings)
     return ScanStrip(cut.pixels, cut.numbers, cut.positions_mm)
 
 
@@ -156,23 +335,264 @@ def export_slices(
 
 
 def audit(path: Path, settings: RunSettings) -> Operation[LeakageAudit]:
-    """Audit the split of a run, or the split that ``settings`` would give a cohort."""
-    from core.data.leakage import audit_split
-    from core.data.slice_cache import prepare_slices
-    from core.data.split import split_again, split_name
+    """Audit the split of a run, or the split that ``settings`` would give a cohort.
 
-    if is_run(path):
+    All slices are compared; those that the cache does not hold are cut first.
+
+    Raises
+    ------
+    CohortError
+        If no scan could be read, or a split file does not fit.
+    """
+    from core.data.slice_cache import prepare_slices
+
+    aim = _AuditAim.of(path, settings)
+    slices = yield from prepare_slices(aim.cohort, aim.folder, aim.settings.cut)
+    return (yield from _audit_slices(aim, slices))
+
+
+def audit_quickly(path: Path, settings: RunSettings) -> Operation[LeakageAudit]:
+    """Audit as :func:`audit` where the slices are cut already; else subjects and scans alone.
+
+    Nothing is cut. ``is_compared`` of the result tells whether slices were compared; of a
+    run, those are the counts made when it was trained.
+
+    Raises
+    ------
+    CohortError
+        If a split file does not fit.
+    """
+    from core.data.slice_cache import ready_slices
+
+    yield Progress("Auditing the split")
+    try:
+        aim = _AuditAim.of(path, settings)
+        slices = ready_slices(aim.cohort, aim.folder, aim.settings.cut)
+        if slices is not None:
+            return (yield from _audit_slices(aim, slices))
+    except MriFclError:
+        # A run is audited by its own files, also where its cohort has gone or changed.
+        if not is_run(path):
+            raise
+    return _audit_run(Run(path)) if is_run(path) else _audit_records(aim)
+
+
+@dataclass(frozen=True)
+class _AuditAim:
+    """A cohort and the split of it that is audited; ``kept`` is the run's own ``split.csv``."""
+
+    cohort: Cohort
+    folder: Path
+    settings: RunSettings
+    kept: Path | None = None
+
+    @classmethod
+    def of(cls, path: Path, settings: RunSettings) -> _AuditAim:
+        if not is_run(path):
+            return cls(cohort_file.load_cohort(path), path, settings)
         run = Run(path)
-        folder, settings, kept = cohort_folder_of(run), run.settings, path / "split.csv"
-    else:
-        folder, kept = path, Path(settings.split.split_file)
-    cohort = cohort_file.load_cohort(folder)
-    slices = yield from prepare_slices(cohort, folder, settings.slices)
-    split = split_again(slices, settings.split, settings.training.seed, kept)
+        folder = cohort_folder_of(run)
+        return cls(cohort_file.load_cohort(folder), folder, run.settings, path / "split.csv")
+
+    def split(self, slices: SliceSet) -> Split:
+        from core.data.split import read_split_file, split_slices
+
+        # Drawn again, the split of a run would be another one where the cohort has changed.
+        if self.kept is not None and self.kept.is_file():
+            return read_split_file(self.kept, slices)
+        return split_slices(slices, self.settings.split, self.settings.training.seed)
+
+    def words(self, slices: SliceSet, split: Split) -> str:
+        from core.data.split import split_by, split_words
+
+        seed = self.settings.training.seed
+        return split_words(
+            self.settings.split,
+            seed,
+            by=split_by(slices, split),
+            item="scan" if self.settings.sees_cubes else "slice",
+        )
+
+    def same_scans(self) -> list[list[str]]:
+        groups = cohort_file.twin_scans(self.cohort.included_scans)
+        return [[scan.key for scan in group] for group in groups]
+
+
+def _audit_slices(aim: _AuditAim, slices: SliceSet) -> Operation[LeakageAudit]:
+    from core.data.leakage import audit_slices
+    from core.data.split import split_name
+
+    split = aim.split(slices)
     for notice in split.notices:
         yield Notice(notice)
-    yield Progress("Comparing slices")
-    return audit_split(slices, split, split_name(settings.split))
+    return (
+        yield from audit_slices(
+            slices,
+            split,
+            split_name(aim.settings.split),
+            words=aim.words(slices, split),
+            same_scans=aim.same_scans(),
+        )
+    )
+
+
+def _audit_records(aim: _AuditAim) -> LeakageAudit:
+    from core.data.leakage import audit_records
+    from core.data.split import split_name
+
+    slices, counted = _expected(aim)
+    split = aim.split(slices)
+    return audit_records(
+        slices,
+        split,
+        split_name(aim.settings.split),
+        words=aim.words(slices, split),
+        same_scans=aim.same_scans(),
+        counted_scans=counted,
+    )
+
+
+def _expected(aim: _AuditAim) -> tuple[SliceSet, list[str]]:
+    """Return the slices without pixels, and the scans whose slices are only counted."""
+    from core.data.expected_slices import expect_slices
+    from core.data.split import numbers_in_split_file
+
+    file = aim.settings.split.split_file
+    # A cube has one number, whatever a file of slices says.
+    known = numbers_in_split_file(Path(file)) if file and not aim.settings.sees_cubes else {}
+    slices = expect_slices(aim.cohort, aim.settings.cut, numbers_of=known)
+    volumes = [scan.key for scan in aim.cohort.included_scans if scan.kind == "volume"]
+    is_counted = not aim.settings.sees_cubes
+    return slices, [key for key in volumes if is_counted and key not in known]
+
+
+def _audit_run(run: Run) -> LeakageAudit:
+    """Audit a run by its ``split.csv`` and its record: without the cohort, without the scans."""
+    from core.data.expected_slices import slices_of_split_file
+    from core.data.leakage import audit_records, with_recorded_counts
+    from core.data.split import read_split_file, split_by, split_name, split_words
+
+    kept = run.path / "split.csv"
+    are_cubes = run.settings.sees_cubes
+    slices = slices_of_split_file(kept, run.classes, are_cubes=are_cubes)
+    split = read_split_file(kept, slices)
+    settings = run.settings.split
+    words = split_words(
+        settings,
+        run.settings.training.seed,
+        by=split_by(slices, split),
+        item="scan" if are_cubes else "slice",
+    )
+    return with_recorded_counts(
+        audit_records(slices, split, split_name(settings), words=words), run.record
+    )
+
+
+@dataclass(frozen=True)
+class SeenPair:
+    """Two slices of an audit as the network sees them, each (S, S) uint8."""
+
+    pair: LeakingPair
+    first: NDArray[np.uint8]
+    second: NDArray[np.uint8]
+
+
+def read_pair(path: Path, settings: RunSettings, pair: LeakingPair) -> Operation[SeenPair]:
+    """Cut the two slices of a pair that leaks, to look at them; of whole scans the middle ones.
+
+    Raises
+    ------
+    MriFclError
+        If a scan is no longer there or cannot be read.
+    """
+    aim = _AuditAim.of(path, settings)
+    seen = []
+    for side in (pair.first, pair.second):
+        yield Progress(f"Reading {side.scan}")
+        seen.append(_slice_pixels(aim, side))
+    return SeenPair(pair, *seen)
+
+
+def _slice_pixels(aim: _AuditAim, side: LeakingSlice) -> NDArray[np.uint8]:
+    from core.data.cubes import cut_layers
+
+    scans = [found for found in aim.cohort.included_scans if found.key == side.scan]
+    if not scans:
+        raise CohortError(f"The cohort has no scan {side.scan} any more. Audit the split again.")
+    cut = cut_layers(aim.cohort, scans[0], aim.settings.cut)
+    if side.number is None:
+        row = len(cut.pixels) // 2
+    elif side.of:
+        row = min(side.number, len(cut.pixels)) - 1
+    else:
+        rows = np.flatnonzero(cut.numbers == side.number)
+        if not len(rows):
+            raise CohortError(
+                f"Slice {side.number} of {side.scan} is not cut with the present settings. "
+                "Audit the split again."
+            )
+        row = int(rows[0])
+    pixels: NDArray[np.uint8] = cut.pixels[row]
+    return pixels
+
+
+@dataclass(frozen=True)
+class KeptSplit:
+    """A split that was written to ``path``: how it goes, and slices and subjects of each part."""
+
+    path: Path
+    words: str
+    by: str
+    subjects: dict[str, int]
+    slices: dict[str, int]
+
+
+def keep_split(path: Path, settings: RunSettings, out: Path) -> Operation[KeptSplit]:
+    """Write the split of a run, or that ``settings`` give a cohort, as a table to bring again.
+
+    Where each subject is in one part it has a row for a subject, and fits whichever slices
+    are cut; else a row for a slice.
+
+    Raises
+    ------
+    CohortError
+        If the cohort cannot be split so, or ``out`` cannot be written.
+    """
+    from core.data import split as splitting
+    from core.data.expected_slices import slices_of_split_file
+    from core.data.slice_cache import prepare_slices
+
+    yield Progress("Splitting")
+    if is_run(path):
+        run = Run(path)
+        slices = slices_of_split_file(path / "split.csv", run.classes)
+        split = splitting.read_split_file(path / "split.csv", slices)
+        chosen, seed = run.settings.split, run.settings.training.seed
+    else:
+        aim = _AuditAim.of(path, settings)
+        slices, _ = _expected(aim)
+        split = aim.split(slices)
+        chosen, seed = settings.split, settings.training.seed
+        if splitting.split_by(slices, split) == "slice":
+            # Their numbers must be the true ones.
+            slices = yield from prepare_slices(aim.cohort, aim.folder, settings.cut)
+            split = aim.split(slices)
+    by = splitting.split_by(slices, split)
+    write = splitting.write_subject_split if by == "subject" else splitting.write_split_file
+    try:
+        write(out, slices, split)
+    except OSError as error:
+        raise CohortError(
+            f"The split cannot be written to '{out.name}': {error.strerror}. Choose another folder."
+        ) from error
+    of_part = {name: split.part == name for name in splitting.PARTS}
+    return KeptSplit(
+        path=out,
+        words=splitting.split_words(chosen, seed, by=by),
+        by=by,
+        subjects={name: len(set(slices.subject[rows].tolist())) for name, rows in of_part.items()},
+        slices={name: int(rows.sum()) for name, rows in of_part.items()},
+    )
 
 
 def write_audit(result: LeakageAudit, out: Path) -> list[Path]:
@@ -216,7 +636,7 @@ def open_run(run_folder: Path) -> Operation[Run]:
     """Read a run; a stopped one gets its features first, where its cohort is still there."""
     run = Run(run_folder)
     yield Progress(f"Opening {run.name}")
-    if not run.has_features and run.state != "running":
+    if not run.has_features:
         yield from _complete(run)
         run = Run(run_folder)
     if run.has_features:
@@ -286,6 +706,47 @@ def paper(
     return trained
 
 
+def look_up_weights(networks: Sequence[str], asked: str) -> Operation[list[WeightsState]]:
+    """Tell for each network whether the pretrained weights are here; fetches nothing."""
+    yield Progress("Looking for weights")
+    from core.training import weights_state
+
+    states = []
+    for network in networks:
+        states.append(weights_state.look_up(network, asked))
+        yield Progress("Looking for weights", len(states), len(networks))
+    return states
+
+
+def list_weights() -> Operation[tuple[Path, list[WeightsState]]]:
+    """Return the folder of torchvision's weights, and which of its files are there."""
+    yield Progress("Looking for weights")
+    from core.training import pretrained, weights_state
+
+    states = [weights_state.state_of(entry) for entry in pretrained.weights_entries().values()]
+    return pretrained.weights_folder(), states
+
+
+def download_weights(name: str) -> Operation[Path]:
+    """Fetch one of torchvision's weights files, as the user asked; return its path.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`core.training.weights_entry.ENTRY_NAMES`.
+
+    Raises
+    ------
+    TrainingError
+        See :func:`core.training.weights_download.download`.
+    """
+    yield Progress("Starting the download")
+    from core.training import pretrained, weights_download
+
+    entry = pretrained.weights_entries()[name]
+    return (yield from weights_download.download(entry, pretrained.weights_folder()))
+
+
 def cohort_folder_of(run: Run) -> Path:
     """Return the cohort's folder of a run.
 
@@ -313,7 +774,10 @@ def free_cohort_folder(parent: Path, name: str) -> Path:
 
 
 def _complete(run: Run) -> Operation[None]:
-    if not (run.path / "network.safetensors").is_file() or not run.record.get("epochs_done"):
+    if not run.record.get("epochs_done"):
+        return
+    if run.holder is not None:
+        yield Notice(in_use_sentence(run.path, run.holder))
         return
     try:
         cohort = cohort_file.load_cohort(cohort_folder_of(run))

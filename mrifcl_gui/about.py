@@ -15,7 +15,7 @@ _PACKAGES = ("torch", "torchvision", "PySide6_Essentials", "pyqtgraph", "nibabel
 
 _SHORTCUTS = """Places: Ctrl+1 Cohort, Ctrl+2 Train, Ctrl+3 Runs, Ctrl+4 Analyse
 Open a folder of scans: Ctrl+O    a cohort or run: Ctrl+Shift+O    quit: Ctrl+Q
-Undo, redo changes of the cohort: Ctrl+Z, Ctrl+Shift+Z
+Undo, redo changes of the cohort: Ctrl+Z, Ctrl+Shift+Z    audit of the split: Ctrl+Shift+A
 
 Viewer
 wheel: slice    Ctrl+wheel: zoom    left drag: crosshair

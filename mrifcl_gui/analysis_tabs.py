@@ -19,9 +19,11 @@ from PySide6.QtWidgets import (
 )
 
 from core import tasks
+from core.config import RunSettings
 from core.progress import Operation
 from core.run_folder import Run
 from mrifcl_gui.analysis_views import TABS
+from mrifcl_gui.audit_page import AuditPage
 from mrifcl_gui.comparison_view import ComparisonView
 from mrifcl_gui.figure_tab import FigureTab
 from mrifcl_gui.job import Job
@@ -57,6 +59,7 @@ class AnalysisTabs(QWidget):
         self.tabs = QTabWidget(self)
         self.tabs.setDocumentMode(True)
         self.comparison = ComparisonView(self)
+        self.audit = AuditPage(self)
         self._build_tabs()
         self._stack = QStackedWidget(self)
         self._stack.addWidget(self._build_empty())
@@ -95,6 +98,9 @@ class AnalysisTabs(QWidget):
             self.tabs.addTab(tab, spec.title)
         self.tabs.addTab(self.comparison, self.tr("Table 2"))
         self.comparison.problem.connect(self.problem)
+        self.tabs.addTab(self.audit, self.tr("Audit"))
+        self.audit.problem.connect(self.problem)
+        self.audit.job_started.connect(self.job_started)
         self._report = ReportView(self)
         self._report.report_requested.connect(self._on_report)
         self._report.files_requested.connect(self._on_files)
@@ -145,12 +151,14 @@ class AnalysisTabs(QWidget):
         for tab in self.figure_tabs:
             tab.show_run(run)
         self._report.show_run(run)
+        self.audit.set_target(run.path if run else None, run.settings if run else RunSettings())
         self._on_tab_changed()
 
     def _on_tab_changed(self) -> None:
         current = self.tabs.currentWidget()
         for tab in self.figure_tabs:
             tab.set_active(tab is current)
+        self.audit.set_active(current is self.audit)
 
     def _on_report(self) -> None:
         runs = [run.path for run in self._runs]
@@ -263,7 +271,7 @@ class ReportView(QWidget):
 def _facts(run: Run) -> str:
     measured = run.record.get("accuracy", {})
     test = measured.get("test")
-    parts = [f"{run.record.get('epochs_done', 0)} epochs", f"split by {run.settings.split.mode}"]
+    parts = [f"{run.record.get('epochs_done', 0)} epochs", f"split {run.split_text}"]
     if test is not None:
         parts.append(f"test {100 * test:.1f} % of slices")
     by_subject = measured.get("test_by_subject")

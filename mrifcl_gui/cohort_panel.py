@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QMimeData, Qt, Signal
 from PySide6.QtGui import (
     QAction,
-    QColor,
     QDragEnterEvent,
     QDragLeaveEvent,
     QDropEvent,
@@ -33,6 +32,7 @@ from PySide6.QtWidgets import (
 )
 
 from core.data.cohort import Cohort, Scan
+from core.data.cohort_checks import take_over
 from core.data.volume import Volume
 from core.errors import CohortError
 from core.figure import class_colour
@@ -42,10 +42,12 @@ from mrifcl_gui.scan_list import ScanList
 from mrifcl_gui.scan_table import class_labels
 from mrifcl_gui.slice_strip import SliceStrip
 from mrifcl_gui.slice_viewer import SliceViewer, ViewerLayout
+from mrifcl_gui.theme import alarm_colour
 from mrifcl_gui.welcome_page import WelcomePage
 
 # Narrower, three planes and a histogram cannot be told apart.
 _VIEWER_WIDTH = 460
+_MOST_NOTES = 3
 
 
 class CohortPanel(QWidget):
@@ -63,13 +65,17 @@ class CohortPanel(QWidget):
     demo_requested = Signal()
     recent_chosen = Signal(object)  # Path
     train_requested = Signal()
+    audit_requested = Signal()
     compare_requested = Signal(object)  # Scan, to be answered with show_compared
+    thumbnails_wanted = Signal(list)  # of Scan, to be answered with show_thumbnails
+    check_requested = Signal()  # to be answered with set_checking and show_checked
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._cohort: Cohort | None = None
         self._shown: Scan | None = None
         self._strip_of: tuple[NDArray[np.uint8], tuple[int, ...], Scan, str] | None = None
+        self._notes: list[str] = []
         self._undo_stack = QUndoStack(self)
         self._stack = QStackedWidget()
         self._stack.addWidget(self._build_welcome())
@@ -107,6 +113,11 @@ class CohortPanel(QWidget):
         """For the edit menu; its shortcut also holds within the panel."""
         return self._redo_action
 
+    @property
+    def check_action(self) -> QAction:
+        """For a menu: have all voxels of the cohort checked."""
+        return self._check_action
+
     def show_cohort(self, cohort: Cohort) -> None:
         """Show a cohort and choose its first scan; changes can be undone from here on."""
         self.dismiss_problem()
@@ -117,8 +128,10 @@ class CohortPanel(QWidget):
         self._undo_stack.clear()
         self._forget_scan()
         self._cohort = cohort
+        self._write_notes([])
         self._scans.show_cohort(None)
         self._scans.show_cohort(cohort)
+        self.set_checking(False)
         self._write_readiness()
 
     def show_volume(self, volume: Volume, scan: Scan) -> None:
@@ -128,6 +141,37 @@ class CohortPanel(QWidget):
         self._shown = scan
         self._viewer.show_volume(volume, _title(scan), is_flipped=scan.flipped)
         self._mark_slice()
+
+    def show_thumbnails(
+        self, scans: Sequence[Scan], pixels_of: Mapping[str, NDArray[np.uint8] | None]
+    ) -> None:
+        """Show small pictures (h, w) uint8 of scans, by key; None where one cannot be read."""
+        self._scans.show_thumbnails(scans, pixels_of)
+
+    def set_checking(self, is_checking: bool) -> None:
+        """Say whether all voxels are being checked; one check at a time."""
+        self._check_action.setEnabled(not is_checking and self._cohort is not None)
+        self._check_action.setText(
+            self.tr("Checking all voxels…") if is_checking else self.tr("Check all voxels")
+        )
+
+    def show_checked(self, checked: Cohort) -> None:
+        """Show what the check of all voxels found; what was edited meanwhile stays."""
+        if self._cohort is None or checked.root != self._cohort.root:
+            return  # another cohort was opened meanwhile
+        before = set(self._cohort.warnings)
+        merged = take_over(checked, self._cohort)
+        if merged != self._cohort:
+            self._on_change_asked(self.tr("Check all voxels"), merged)
+        news = len(set(merged.warnings) - before)
+        read = self.tr("All voxels of {n} scans were read").format(n=len(checked.included_scans))
+        found = self.tr("{n} new findings").format(n=news) if news else self.tr("nothing new found")
+        self._write_notes([f"{read}: {found}."])
+
+    def show_notice(self, text: str) -> None:
+        """Say below the table what came up while the scans were worked on."""
+        if text not in self._notes:
+            self._write_notes([*self._notes, text])
 
     def show_compared(self, volume: Volume, scan: Scan) -> None:
         """Show the volume of ``scan`` beside the one that is shown."""
@@ -176,25 +220,36 @@ class CohortPanel(QWidget):
         self._slices_label.setText(text)
         self._slices_label.setToolTip(text)
 
-    def show_split(self, text: str, leaks: bool) -> None:
-        """Say in the bottom line how subjects are split, and what the audit found."""
+    def show_split(self, text: str, leaks: bool, *, is_compared: bool = True) -> None:
+        """Say in the bottom line how subjects are split, and what the audit found.
+
+        ``is_compared`` False says that the slices were not looked at yet.
+        """
+        if leaks:
+            said = self.tr("Audit: leaks")
+            tip = self.tr("Parts share subjects, scans or slices: test accuracy will be too high.")
+        elif is_compared:
+            said = self.tr("Audit: no leak")
+            tip = self.tr("No subject and no slice is on two sides of the split.")
+        else:
+            said = self.tr("Audit: no leak so far")
+            tip = self.tr("No subject is on two sides of the split. Slices are not compared yet.")
+        self._write_split(text, said, tip, is_bad=leaks)
+
+    def show_split_fault(self, text: str, fault: str) -> None:
+        """Say in the bottom line that the split cannot be used."""
+        self._write_split(text, self.tr("Audit: split fails"), fault, is_bad=True)
+
+    def _write_split(self, text: str, said: str, tip: str, *, is_bad: bool) -> None:
         self._split_label.setText(text)
         self._split_label.setToolTip(text)
         self._audit.setVisible(True)
-        self._audit.setText(self.tr("Audit: leaks") if leaks else self.tr("Audit: no leak"))
-        self._audit.setToolTip(
-            self.tr("Slices of one subject are on both sides: test accuracy will be too high.")
-            if leaks
-            else self.tr("No subject is on two sides of the split.")
-        )
-        self._audit.setProperty("leaks", leaks)
-        palette = self.palette()
-        if leaks:
-            palette.setColor(QPalette.ColorRole.WindowText, _alarm_colour(palette))
-        self._audit.setPalette(palette)
-        # A style sheet looks at properties only when a widget is polished.
-        self._audit.style().unpolish(self._audit)
-        self._audit.style().polish(self._audit)
+        self._audit.setText(said)
+        self._audit.setToolTip(f"{tip} {self.tr('Click for the whole audit.')}")
+        self._audit.setProperty("leaks", is_bad)
+        # The style sheet of the application hides a button's palette.
+        red = f"color: {alarm_colour(self.palette()).name()}; font-weight: 600;"
+        self._audit.setStyleSheet(red if is_bad else "")
 
     def show_busy(self, text: str) -> None:
         """Say what is being read: in the viewer, or on the welcome page before there is one."""
@@ -211,7 +266,7 @@ class CohortPanel(QWidget):
         if self._cohort is not None and self._shown is None:
             self._viewer.show_empty(self.tr("This scan cannot be shown"))
         palette = self.palette()
-        palette.setColor(QPalette.ColorRole.WindowText, _alarm_colour(palette))
+        palette.setColor(QPalette.ColorRole.WindowText, alarm_colour(palette))
         self._problem_text.setPalette(palette)
         self._problem_text.setText(text)
         self._problem.setVisible(True)
@@ -230,6 +285,8 @@ class CohortPanel(QWidget):
         self._cohort = None
         self._forget_scan()
         self._scans.show_cohort(None)
+        self._write_notes([])
+        self.set_checking(False)
         self.show_slice_settings("")
         self._split_label.setText("")
         self._audit.setVisible(False)
@@ -251,13 +308,18 @@ class CohortPanel(QWidget):
         self._scans.scan_selected.connect(self._on_scan_selected)
         self._scans.change_asked.connect(self._on_change_asked)
         self._scans.compare_asked.connect(self.compare_requested)
+        self._scans.thumbnails_wanted.connect(self.thumbnails_wanted)
+        self._scans.set_thumbnails_shown(preferences.shows_thumbnails())
+        self._scans.thumbnails_toggled.connect(preferences.set_shows_thumbnails)
         splitter = QSplitter(Qt.Orientation.Horizontal)
         splitter.setChildrenCollapsible(False)
         splitter.addWidget(self._scans)
         splitter.addWidget(self._build_viewer())
         splitter.setStretchFactor(0, 2)
         splitter.setStretchFactor(1, 3)
-        splitter.setSizes([500, 700])
+        splitter.setSizes(preferences.shares("cohort", (500, 700)))
+        splitter.splitterMoved.connect(self._on_splitter_moved)
+        self._splitter = splitter
         page = QWidget()
         column = QVBoxLayout(page)
         column.setContentsMargins(16, 16, 16, 16)
@@ -298,7 +360,9 @@ class CohortPanel(QWidget):
         self._slices_label.setAccessibleName(self.tr("Slices"))
         self._split_label = ElidedLabel()
         self._split_label.setAccessibleName(self.tr("Split"))
-        self._audit = QLabel()
+        self._audit = QPushButton()
+        self._audit.setAccessibleName(self.tr("Audit of the split"))
+        self._audit.clicked.connect(self.audit_requested)
         self._audit.setVisible(False)
         self._train = QPushButton(self.tr("Train ›"))
         self._train.setAccessibleName(self.tr("Train"))
@@ -345,6 +409,16 @@ class CohortPanel(QWidget):
         self._undo_action.setShortcuts(QKeySequence.StandardKey.Undo)
         self._redo_action = self._undo_stack.createRedoAction(self, self.tr("Redo"))
         self._redo_action.setShortcuts(QKeySequence.StandardKey.Redo)
+        self._check_action = QAction(self.tr("Check all voxels"), self)
+        self._check_action.setToolTip(
+            self.tr(
+                "Read every scan in full: the same scan under two names, an odd brightness, files "
+                "that have changed"
+            )
+        )
+        self._check_action.setEnabled(False)
+        self._check_action.triggered.connect(self._on_check_asked)
+        self._scans.check_button.setDefaultAction(self._check_action)
         for action in (self._undo_action, self._redo_action):
             action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
             self.addAction(action)
@@ -402,6 +476,10 @@ class CohortPanel(QWidget):
             return self._viewer.slice_index(self._strip_of[3])
         return self._viewer.picture_number()
 
+    def _write_notes(self, texts: Sequence[str]) -> None:
+        self._notes = list(texts)[-_MOST_NOTES:]
+        self._scans.show_notes(self._notes)
+
     def _write_readiness(self) -> None:
         assert self._cohort is not None
         tip, ready = self.tr("Choose networks and train them on these scans"), True
@@ -429,6 +507,9 @@ class CohortPanel(QWidget):
 
     # Events
 
+    def _on_check_asked(self) -> None:
+        self.check_requested.emit()
+
     def _on_scan_selected(self, scan: Scan) -> None:
         if self._shown is not None and self._shown.key == scan.key:
             return
@@ -450,6 +531,9 @@ class CohortPanel(QWidget):
         ]
         text = self.tr("Flip {scan}").format(scan=key)
         self._on_change_asked(text, self._cohort.with_scans(scans))
+
+    def _on_splitter_moved(self) -> None:
+        preferences.set_shares("cohort", tuple(self._splitter.sizes()))
 
     def _on_layout_changed(self, layout: ViewerLayout) -> None:
         preferences.set_viewer_layout(layout.enlarged, layout.crosshair, layout.network_slices)
@@ -505,9 +589,3 @@ def _title(scan: Scan) -> str:
 
 def _local_paths(data: QMimeData) -> list[Path]:
     return [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]
-
-
-def _alarm_colour(palette: QPalette) -> QColor:
-    """Return a red that can be read on the window's colour."""
-    is_dark = palette.color(QPalette.ColorRole.Window).lightness() < 128
-    return QColor("#ff8a80" if is_dark else "#b3261e")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -177,6 +178,7 @@ class ConfigForm(QWidget):
         self._base = RunSettings()
         self._rows: dict[str, _FieldRow] = {}
         self._presets: dict[str, Chip] = {}
+        self._headings: list[tuple[QLabel, list[str]]] = []
         self._alert = AlertLabel(self)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -196,7 +198,7 @@ class ConfigForm(QWidget):
         self._base = settings
         for name, row in self._rows.items():
             row.write(getattr(getattr(settings, row.field.group), name))
-        self.show_paper_values([settings.training.network])
+        self.show_for([settings.training.network], [settings.training.regime])
         self._follow_values()
 
     def settings(self) -> RunSettings:
@@ -214,6 +216,8 @@ class ConfigForm(QWidget):
                 values[name] = row.read()
                 row.show_fault("")
             except SettingsError as error:
+                if row.isHidden():
+                    continue  # it counts for no chosen network: what it was before will do
                 row.show_fault(str(error))
                 first = first or error
         self._alert.show_text("")
@@ -225,11 +229,24 @@ class ConfigForm(QWidget):
             self._alert.show_text(str(error))
             raise
 
-    def show_paper_values(self, networks: Sequence[str]) -> None:
-        """Show in the empty optional fields what ``networks`` get there."""
+    def set_start(self, network: str, regime: str) -> None:
+        """Set the network and regime of :meth:`settings` where they have no row of their own."""
+        training = dataclasses.replace(
+            self._base.training, **{"network": network, "regime": regime}
+        )
+        self._base = dataclasses.replace(self._base, training=training)
+
+    def show_for(self, networks: Sequence[str], regimes: Sequence[str]) -> None:
+        """Show only what counts for one of ``networks`` and one of ``regimes``.
+
+        Empty optional fields show what these networks get there.
+        """
         for name, row in self._rows.items():
+            row.setVisible(row.field.counts_for(networks, regimes))
             if row.field.optional:
                 row.set_placeholder(self._placeholder(name, networks))
+        for heading, names in self._headings:
+            heading.setVisible(any(not self._rows[name].isHidden() for name in names))
 
     def focus_first_fault(self) -> None:
         """Put the cursor into the first wrong field, unfolding *Advanced* where it is there."""
@@ -261,7 +278,8 @@ class ConfigForm(QWidget):
             return ""  # empty means none, and the setting's help says so
         of_networks = [config.change(RunSettings(), {"network": n}) for n in networks]
         values = sorted({getattr(settings, name) for settings in of_networks})
-        source = self.tr("default") if "cnn2d" in networks else self.tr("paper")
+        is_ours = name == "batch" or not set(networks).isdisjoint(config.CUSTOM_CNNS)
+        source = self.tr("default") if is_ours else self.tr("paper")
         return f"{' / '.join(value_text(value) for value in values)} ({source})" if values else ""
 
     def _build_presets(self) -> QHBoxLayout:
@@ -304,18 +322,28 @@ class ConfigForm(QWidget):
         layout = QVBoxLayout(advanced)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
-        for group, title in GROUP_TITLES.items():
-            of_group = [name for name in names if self._fields[name].group == group]
-            if of_group:
-                heading = QLabel(self.tr(title), advanced)
-                font = heading.font()
-                font.setBold(True)
-                heading.setFont(font)
-                layout.addWidget(heading)
-            for name in of_group:
+        for title, below in self._by_heading(names).items():
+            heading = QLabel(self.tr(title), advanced)
+            font = heading.font()
+            font.setBold(True)
+            heading.setFont(font)
+            if self._headings:
+                layout.addSpacing(8)
+            layout.addWidget(heading)
+            self._headings.append((heading, below))
+            for name in below:
                 layout.addWidget(self._build_row(self._fields[name]))
         advanced.hide()
         return advanced
+
+    def _by_heading(self, names: Sequence[str]) -> dict[str, list[str]]:
+        """Return the settings below each heading, in the order of the groups."""
+        found: dict[str, list[str]] = {}
+        for group, title in GROUP_TITLES.items():
+            for name in names:
+                if self._fields[name].group == group:
+                    found.setdefault(self._fields[name].heading or title, []).append(name)
+        return found
 
     def _on_fold_toggled(self, is_open: bool) -> None:
         self._fold.setArrowType(Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow)
@@ -337,6 +365,8 @@ class ConfigForm(QWidget):
     def _follow_values(self) -> None:
         """Let presets, greyed fields and the leak warning follow what is typed."""
         raw = {name: row.raw() for name, row in self._rows.items()}
+        if "network" in raw and "regime" in raw:
+            self.show_for([raw["network"]], [raw["regime"]])
         for preset, chip in self._presets.items():
             chip.setChecked(self._is_preset(config.PRESETS[preset], raw))
         for name, (ruler, values) in _NEEDED_FOR.items():

@@ -28,7 +28,12 @@ class ColourBar:
             plot.layout.addItem(item, _PLOT_ROW, plot.layout.columnCount())
 
     def update(self, layer: HeatMap, colours: Colours) -> None:
-        """Show the colours, the range and the name of ``layer``."""
+        """Show the colours, the range and the name of ``layer``; nothing if it has no scale."""
+        self._strip.setFixedWidth(_GAP + _WIDTH if layer.has_scale else 0)
+        for item in (self._strip, self.axis):
+            item.setVisible(layer.has_scale)
+        if not layer.has_scale:
+            return
         self._strip.show_colours(colour_scale(_STOPS, diverging=layer.diverging).tolist(), colours)
         self.axis.setRange(*heat_map_range(layer))
         self.axis.setPen(colours.frame)

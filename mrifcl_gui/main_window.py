@@ -32,11 +32,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from core import config
 from core.analysis.comparison import PAPER_TABLE_2
-from core.config import NETWORK_TITLES, RunSettings, SliceSettings
+from core.config import NETWORK_TITLES, CubeSettings, Cut, RunSettings
 from core.data.cohort import Cohort, Scan
+from core.data.folder_look import FolderLook
 from core.data.leakage import LeakageAudit
 from core.data.scan_folder import compile_pattern, expected_slices
+from core.data.split import split_words
 from core.data.volume import Volume
 from core.errors import CohortError, MriFclError, ScanError, SettingsError
 from core.run_folder import Run
@@ -44,9 +47,11 @@ from core.tasks import ScannedCohort, ScanStrip
 from mrifcl_gui import preferences
 from mrifcl_gui.about import device_text, show_about, show_shortcuts
 from mrifcl_gui.analysis_tabs import AnalysisTabs
+from mrifcl_gui.audit_page import AuditWindow
 from mrifcl_gui.cohort_panel import CohortPanel
 from mrifcl_gui.job import Job, cancel_and_wait, running_jobs
-from mrifcl_gui.messages import show_error
+from mrifcl_gui.messages import show_error, text_of
+from mrifcl_gui.open_folder_dialog import OpenFolderDialog
 from mrifcl_gui.runs_panel import RunsPanel
 from mrifcl_gui.session import Session
 from mrifcl_gui.task_dock import TaskDock
@@ -75,12 +80,14 @@ class MainWindow(QMainWindow):
         self.training_panel = TrainingPanel(self)
         self.runs_panel = RunsPanel(self)
         self.analysis_tabs = AnalysisTabs(self)
+        self.audit_window = AuditWindow(self)
         self.task_dock = TaskDock(self)
         self._places = QStackedWidget(self)
         self._rail: list[QToolButton] = []
         self._moved: ScannedCohort | None = None
         self._comparing = False
-        self._strip_slices: SliceSettings | None = None
+        self._awaits_slices = False
+        self._strip_cut: Cut | None = None
         self._place_titles = (
             self.tr("Cohort"),
             self.tr("Train"),
@@ -168,12 +175,16 @@ class MainWindow(QMainWindow):
         edit_menu = bar.addMenu(self.tr("&Edit"))
         edit_menu.addAction(self.cohort_panel.undo_action)
         edit_menu.addAction(self.cohort_panel.redo_action)
+        edit_menu.addSeparator()
+        edit_menu.addAction(self.cohort_panel.check_action)
         view_menu = bar.addMenu(self.tr("&View"))
         places = QActionGroup(self)
         for number, title in enumerate(self._place_titles):
             action = self._add(view_menu, title, self._on_place_action, f"Ctrl+{number + 1}")
             action.setData(number)
             places.addAction(action)
+        view_menu.addSeparator()
+        self._add(view_menu, self.tr("&Audit of the split"), self.show_audit, "Ctrl+Shift+A")
         help_menu = bar.addMenu(self.tr("&Help"))
         self._add(
             help_menu,
@@ -228,11 +239,24 @@ class MainWindow(QMainWindow):
         session.settings_suggested.connect(self._on_settings_suggested)
         session.cohort_opened.connect(self._on_cohort_opened)
         session.data_missing.connect(self._on_data_missing)
+        session.folder_looked.connect(self._on_folder_looked)
         panel.compare_requested.connect(session.read_compared)
+        panel.thumbnails_wanted.connect(session.read_thumbnails)
+        panel.check_requested.connect(session.check_voxels)
+        session.thumbnails_read.connect(panel.show_thumbnails)
+        session.checking_changed.connect(panel.set_checking)
+        session.voxels_checked.connect(panel.show_checked)
+        session.noticed.connect(panel.show_notice)
         session.scan_read.connect(self._on_scan_read)
         session.compared_read.connect(self._on_compared_read)
         session.strip_read.connect(self._on_strip_read)
         session.audit_done.connect(self._on_audit)
+        session.audit_failed.connect(self._on_audit_failed)
+        panel.audit_requested.connect(self.show_audit)
+        self.audit_window.page.audited.connect(self._write_audit)
+        self.audit_window.page.job_started.connect(self.task_dock.add_job)
+        self.audit_window.page.problem.connect(self._on_audit_problem)
+        self.audit_window.page.split_file_chosen.connect(self._on_split_file_chosen)
         session.problem.connect(self._on_problem)
 
     def _connect_training(self) -> None:
@@ -247,6 +271,13 @@ class MainWindow(QMainWindow):
         session.training_started.connect(self._on_training_started)
         session.training_event.connect(panel.show_event)
         session.training_ended.connect(self._on_training_ended)
+        panel.weights_asked.connect(session.weights.look_up)
+        panel.weights_states.fetch_requested.connect(session.weights.fetch)
+        panel.weights_states.cancel_requested.connect(session.weights.cancel)
+        session.weights.known.connect(panel.weights_states.show_states)
+        session.weights.progressed.connect(panel.weights_states.show_progress)
+        session.weights.ended.connect(panel.weights_states.show_ended)
+        session.weights.ended.connect(panel.ask_for_weights)
 
     def _connect_runs(self) -> None:
         panel, session = self.runs_panel, self.session
@@ -301,7 +332,7 @@ class MainWindow(QMainWindow):
             self.tr("Tables (*.csv *.tsv *.txt)"),
         )
         if table:
-            self.session.scan_folder(Path(folder), labels=Path(table))
+            self.session.look([Path(folder)], labels=Path(table))
 
     def ask_existing(self) -> None:
         """Let the user choose a stored cohort or a run folder."""
@@ -344,6 +375,12 @@ class MainWindow(QMainWindow):
             self.session.data_folder = Path(chosen)
             self.session.refresh_runs()
 
+    def show_audit(self) -> None:
+        """Open the audit of the split that the settings give the open cohort."""
+        self.audit_window.show()
+        self.audit_window.raise_()
+        self.audit_window.activateWindow()
+
     def go_to(self, place: str) -> None:
         """Bring a place to the front."""
         number = PLACES.index(place)
@@ -372,6 +409,27 @@ class MainWindow(QMainWindow):
         self.go_to("runs")
 
     # Slots: cohort
+
+    def _on_folder_looked(self, look: FolderLook) -> None:
+        """Ask whether a folder is read rightly, or show its reading anew where that is asked."""
+        dialog = next((shown for shown in self._dialogs() if shown.isVisible()), None)
+        if dialog is not None and dialog.takes(look):
+            dialog.show_look(look)
+            return
+        if dialog is not None:
+            dialog.reject()
+        dialog = OpenFolderDialog(look, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.layout_changed.connect(self.session.look_again)
+        dialog.table_chosen.connect(self._on_table_chosen)
+        dialog.confirmed.connect(self.session.scan)
+        dialog.open()
+
+    def _dialogs(self) -> list[OpenFolderDialog]:
+        return self.findChildren(OpenFolderDialog)
+
+    def _on_table_chosen(self, look: FolderLook, table: Path) -> None:
+        self.session.look_again(look, look.layout, labels=table)
 
     def _on_cohort_opened(self, opened: ScannedCohort) -> None:
         self.cohort_panel.show_cohort(opened.cohort)
@@ -406,22 +464,37 @@ class MainWindow(QMainWindow):
         if self.session.opened is None:
             return
         self._write_cohort(self.session.opened)
+        self._audit_split()
+
+    def _audit_split(self) -> None:
+        if self.session.opened is None:
+            return
         try:
             self.session.opened.cohort.require_trainable()
         except CohortError:
-            return  # the panel says why it cannot be trained, and there is no split to audit
+            # The panel says why it cannot be trained, and there is no split to audit.
+            self.audit_window.page.set_target(None, self.session.settings)
+            return
         self.session.audit()
 
     def _write_cohort(self, opened: ScannedCohort) -> None:
-        cohort, cut = opened.cohort, self.session.settings.slices
+        cohort, cut = opened.cohort, self.session.settings.cut
         said = self.tr("{0}: {1} subjects, about {2} slices, {3}").format(
             opened.folder.stem,
             len(cohort.subjects),
-            expected_slices(cohort, cut.count),
+            expected_slices(cohort, self.session.settings.slices.count),
             " / ".join(cohort.classes),
         )
         self._cohort_status.setText(said)
-        self.training_panel.set_cohort(cohort.classes, said)
+        self.training_panel.set_cohort(
+            cohort.classes,
+            said,
+            cubes_refused=self.tr(
+                "The 3-D CNN needs whole volumes; this cohort holds ready-made slices."
+            )
+            if cohort.n_pictures
+            else "",
+        )
         self.cohort_panel.show_slice_settings(slices_text(cut, cohort))
 
     def _on_settings_changed(self, settings: RunSettings) -> None:
@@ -429,7 +502,7 @@ class MainWindow(QMainWindow):
             return
         self._write_cohort(self.session.opened)
         shown = self.cohort_panel.scan_list.selected_scan
-        if shown is not None and settings.slices != self._strip_slices:
+        if shown is not None and settings.cut != self._strip_cut:
             self.session.read_scan(shown)
 
     def _on_settings_suggested(self, settings: RunSettings) -> None:
@@ -445,7 +518,32 @@ class MainWindow(QMainWindow):
         self.session.change_settings(settings)
 
     def _on_audit(self, audit: LeakageAudit) -> None:
-        self.cohort_panel.show_split(split_text(self.session.settings), audit.leaks)
+        if self.session.opened is None:
+            return
+        self.audit_window.page.set_target(self.session.opened.folder, self.session.settings, audit)
+        self._write_audit(audit)
+
+    def _write_audit(self, audit: LeakageAudit) -> None:
+        self._awaits_slices = not audit.is_compared
+        self.cohort_panel.show_split(
+            self.tr("Split: {0}").format(audit.words), audit.leaks, is_compared=audit.is_compared
+        )
+
+    def _on_audit_failed(self, error: BaseException) -> None:
+        if self.session.opened is not None:
+            page = self.audit_window.page
+            page.set_target(self.session.opened.folder, self.session.settings)
+            page.show_fault(error)
+        text = split_text(self.session.settings)
+        self.cohort_panel.show_split_fault(text, text_of(error))
+
+    def _on_split_file_chosen(self, file: str) -> None:
+        # The form says how runs are split; the audit follows it.
+        changed = config.change(self.session.settings, {"split_file": file})
+        self._on_settings_suggested(changed)
+
+    def _on_audit_problem(self, error: BaseException) -> None:
+        show_error(self.audit_window, error)
 
     def _on_job_lasts(self, job: Job) -> None:
         self.task_dock.add_job(job, keeps_failure=False)
@@ -469,12 +567,13 @@ class MainWindow(QMainWindow):
             self.cohort_panel.show_pictures(shown, scan)
 
     def _on_strip_read(self, scan: Scan, strip: ScanStrip) -> None:
-        self._strip_slices = self.session.settings.slices
+        settings = self.session.settings
+        self._strip_cut = settings.cut
         self.cohort_panel.show_strip(
             strip.pixels,
             [int(number) for number in strip.numbers],
             scan,
-            plane=self.session.settings.slices.plane,
+            plane="axial" if settings.sees_cubes else settings.slices.plane,
         )
 
     def _on_recent(self, path: Path) -> None:
@@ -508,6 +607,9 @@ class MainWindow(QMainWindow):
         self._run_status.setText("")
         if state == "finished":
             self.statusBar().showMessage(text, 10_000)
+            if self._awaits_slices:
+                # They are cut now, and can be compared.
+                self._audit_split()
 
     def _on_analyse_trained(self, path: Path) -> None:
         self.session.open_runs([path])
@@ -608,8 +710,12 @@ def place_on_screen(window: QRect, screens: Sequence[QRect], primary: QRect) -> 
     return QRect(left, top, size.width(), size.height())
 
 
-def slices_text(cut: SliceSettings, cohort: Cohort) -> str:
-    """Say in one line which slices are taken."""
+def slices_text(cut: Cut, cohort: Cohort) -> str:
+    """Say in one line which slices, or cubes, are taken."""
+    if isinstance(cut, CubeSettings):
+        side = f"{cut.side_mm:g} mm a side, " if cut.side_mm is not None else ""
+        about = "about the brain" if cut.centre == "brain" else "of the whole volume"
+        return f"Cubes: one a scan, {side}{about}, {cut.size} × {cut.size} × {cut.size} voxels"
     size = f"{cut.size} × {cut.size} pixels"
     if all(scan.kind == "slices" for scan in cohort.included_scans):
         return f"Slices: as they are in the folder, {size}"
@@ -619,14 +725,8 @@ def slices_text(cut: SliceSettings, cohort: Cohort) -> str:
 
 def split_text(settings: RunSettings) -> str:
     """Say in one line how the split is made."""
-    split, seed = settings.split, settings.training.seed
-    if split.mode == "kfold":
-        how = f"by subject, test fold {split.fold} of {split.folds}"
-    else:
-        shares = f"{split.train_share:g}:{split.validation_share:g}:{split.test_share:g}"
-        how = f"by {split.mode} {shares}"
-    control = ", labels shuffled" if split.shuffled_labels else ""
-    return f"Split: {how}, seed {seed}{control}"
+    item = "scan" if settings.sees_cubes else "slice"
+    return f"Split: {split_words(settings.split, settings.training.seed, item=item)}"
 
 
 def _area(rectangle: QRect) -> int:

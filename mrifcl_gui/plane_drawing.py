@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from PySide6.QtCore import QLineF, QPoint, QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtCore import QLine, QLineF, QPoint, QPointF, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter, QPen
 from PySide6.QtWidgets import QStyle
 
@@ -21,6 +22,14 @@ _CLOSEST_LINES = 5.0
 _TICK = 9.0
 # Heights of letters and of other texts, logical pixels.
 _LETTER, _SMALL = 14, 11
+# Of texts from the edges of the view.
+_TEXT_MARGIN = QPoint(5, 2)
+# What the dark outline of a text adds to its width and height.
+_OUTLINE = 2
+_PIECES = re.compile(r"[0-9]|[^0-9]+")
+# Darker than the accent, so that the anatomy beside it stands out; free around the voxel.
+_CROSS = QColor("#458cb4")
+_GAP = 6
 _BAR_LENGTHS_MM = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
@@ -48,18 +57,47 @@ class SliceLines:
 
 def draw_letters(painter: QPainter, rect: QRect, letters: tuple[str, str, str, str]) -> None:
     """Draw the letters of the left, right, top and bottom side."""
-    vertical, horizontal = Qt.AlignmentFlag.AlignVCenter, Qt.AlignmentFlag.AlignHCenter
-    left, right, top, bottom = letters
-    _draw_outlined(painter, rect, vertical | Qt.AlignmentFlag.AlignLeft, left, _LETTER)
-    _draw_outlined(painter, rect, vertical | Qt.AlignmentFlag.AlignRight, right, _LETTER)
-    _draw_outlined(painter, rect, horizontal | Qt.AlignmentFlag.AlignTop, top, _LETTER)
-    _draw_outlined(painter, rect, horizontal | Qt.AlignmentFlag.AlignBottom, bottom, _LETTER)
+    ratio = painter.device().devicePixelRatioF()
+    family = painter.font().family()
+    for place, image in _placed_letters(rect.width(), rect.height(), letters, family, ratio):
+        painter.drawImage(place, image)
+
+
+# Placed once for a size: four letters are in each frame.
+@lru_cache(maxsize=64)
+def _placed_letters(
+    width: int, height: int, letters: tuple[str, str, str, str], family: str, ratio: float
+) -> tuple[tuple[QPoint, QImage], ...]:
+    align = Qt.AlignmentFlag
+    sides = (
+        align.AlignVCenter | align.AlignLeft,
+        align.AlignVCenter | align.AlignRight,
+        align.AlignHCenter | align.AlignTop,
+        align.AlignHCenter | align.AlignBottom,
+    )
+    rect = QRect(0, 0, width, height)
+    images = [_outlined(letter, _LETTER, TEXT.name(), family, ratio) for letter in letters]
+    return tuple(
+        (_text_box(rect, flags, image).topLeft(), image)
+        for flags, image, letter in zip(sides, images, letters, strict=True)
+        if letter
+    )
 
 
 def draw_caption(painter: QPainter, rect: QRect, caption: str, colour: QColor) -> None:
     """Draw the small text of the upper left corner."""
-    corner = Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft
-    _draw_outlined(painter, rect, corner, caption, _SMALL, colour)
+    ratio = painter.device().devicePixelRatioF()
+    family, name = painter.font().family(), colour.name()
+    x, y = rect.left() + _TEXT_MARGIN.x(), rect.top() + _TEXT_MARGIN.y()
+    # Each slice has another number: laid out digit by digit, nothing is laid out anew.
+    pieces = _PIECES.findall(caption)
+    images = [_outlined(piece, _SMALL, name, family, ratio) for piece in pieces]
+    widths = [round(image.width() / ratio) - _OUTLINE for image in images]
+    # In a small view the words go, so that the numbers leave the letter above its place.
+    first = 0 if x + sum(widths) < rect.width() / 2 - _LETTER else 1
+    for image, width in zip(images[first:], widths[first:], strict=True):
+        painter.drawImage(x, y, image)
+        x += width
 
 
 def _draw_outlined(
@@ -75,21 +113,24 @@ def _draw_outlined(
         return
     ratio = painter.device().devicePixelRatioF()
     image = _outlined(text, size, colour.name(), painter.font().family(), ratio)
+    painter.drawImage(_text_box(rect, flags, image).topLeft(), image)
+
+
+def _text_box(rect: QRect, flags: Qt.AlignmentFlag, image: QImage) -> QRect:
+    x, y = _TEXT_MARGIN.x(), _TEXT_MARGIN.y()
     extent = image.deviceIndependentSize().toSize()
-    box = QStyle.alignedRect(
-        Qt.LayoutDirection.LeftToRight, flags, extent, rect.adjusted(5, 2, -5, -2)
-    )
-    painter.drawImage(box.topLeft(), image)
+    inner = rect.adjusted(x, y, -x, -y)
+    return QStyle.alignedRect(Qt.LayoutDirection.LeftToRight, flags, extent, inner)
 
 
-# Laying text out takes longer than painting the slice; captions come back as one scrolls.
+# Laying text out takes longer than painting the slice.
 @lru_cache(maxsize=2000)
 def _outlined(text: str, size: int, colour: str, family: str, ratio: float) -> QImage:
     font = QFont(family)
     font.setPixelSize(size)
     font.setBold(size == _LETTER)
     metrics = QFontMetrics(font)
-    extent = QSize(metrics.horizontalAdvance(text) + 2, metrics.height() + 2)
+    extent = QSize(metrics.horizontalAdvance(text) + _OUTLINE, metrics.height() + _OUTLINE)
     image = QImage(extent * ratio, QImage.Format.Format_ARGB32_Premultiplied)
     image.setDevicePixelRatio(ratio)
     image.fill(Qt.GlobalColor.transparent)
@@ -109,17 +150,15 @@ def draw_crosshair(painter: QPainter, rect: QRect, centre: QPointF) -> None:
     """Draw a cross that leaves its voxel and the gutters, which belong to the letters, free."""
     x, y = round(centre.x()), round(centre.y())
     inner = rect.adjusted(GUTTER, GUTTER, -GUTTER, -GUTTER)
-    colour = QColor(ACCENT)
-    colour.setAlpha(190)
-    gap = 6
-    if inner.top() <= y <= inner.bottom():
-        left, right = QPoint(inner.left(), y), QPoint(inner.right(), y)
-        painter.fillRect(QRect(left, QPoint(min(x - gap, right.x()), y)), colour)
-        painter.fillRect(QRect(QPoint(max(x + gap, left.x()), y), right), colour)
-    if inner.left() <= x <= inner.right():
-        top, bottom = QPoint(x, inner.top()), QPoint(x, inner.bottom())
-        painter.fillRect(QRect(top, QPoint(x, min(y - gap, bottom.y()))), colour)
-        painter.fillRect(QRect(QPoint(x, max(y + gap, top.y())), bottom), colour)
+    left, right, top, bottom = inner.left(), inner.right(), inner.top(), inner.bottom()
+    arms = []
+    if top <= y <= bottom:
+        arms += [(left, y, min(x - _GAP, right), y), (max(x + _GAP, left), y, right, y)]
+    if left <= x <= right:
+        arms += [(x, top, x, min(y - _GAP, bottom)), (x, max(y + _GAP, top), x, bottom)]
+    # Opaque: to blend an upright line takes Qt longer than to paint the whole slice.
+    painter.setPen(_CROSS)
+    painter.drawLines([QLine(*arm) for arm in arms if arm[0] <= arm[2] and arm[1] <= arm[3]])
 
 
 def draw_slice_lines(painter: QPainter, lines: SliceLines, picture: QRectF, scale: float) -> None:

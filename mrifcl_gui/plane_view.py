@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSizeF, Qt, Signal
 from PySide6.QtGui import (
     QContextMenuEvent,
     QFocusEvent,
@@ -15,6 +15,7 @@ from PySide6.QtGui import (
     QPainter,
     QPaintEvent,
     QPen,
+    QRegion,
     QTransform,
     QWheelEvent,
 )
@@ -30,7 +31,6 @@ _ZOOM_RANGE = (0.5, 40.0)
 # From this many screen pixels a voxel on, voxels are drawn as blocks: one may want to see them.
 _BLOCK_SCALE = 6.0
 _WHEEL_STEP = 120
-_REST_MS = 120
 # A right button that moved less was a click.
 _CLICK_PIXELS = 4
 
@@ -73,12 +73,6 @@ class PlaneView(QWidget):
         self._buffer: NDArray[np.uint32] = np.zeros((1, 1), np.uint32)
         self._image: QImage | None = None
         self._is_stale = False
-        self._canvas = QImage()
-        # Runs while slices go by, which are drawn unsmoothed: that takes a third of the time.
-        self._moving = QTimer(self)
-        self._moving.setSingleShot(True)
-        self._moving.setInterval(_REST_MS)
-        self._moving.timeout.connect(self.update)
         self._pixel_mm: tuple[float, float] | None = None
         self._fit_mm: tuple[float, float] | None = None
         self._crosshair: tuple[float, float] | None = None
@@ -159,8 +153,7 @@ class PlaneView(QWidget):
     def refresh(self) -> None:
         """Have the picture filled anew and painted with the next frame."""
         self._is_stale = True
-        self._moving.start()
-        self._clock.ask(self)
+        self._clock.move(self)
 
     def set_fit_extent(self, extent_mm: tuple[float, float] | None) -> None:
         """Fit this width and height instead of the picture's: planes then share one scale."""
@@ -176,7 +169,6 @@ class PlaneView(QWidget):
         """Set the small text in the upper left corner."""
         if caption != self._caption:
             self._caption = caption
-            self.setAccessibleDescription(caption)
             self._clock.ask(self)
 
     def set_crosshair(self, position: tuple[float, float] | None) -> None:
@@ -219,33 +211,45 @@ class PlaneView(QWidget):
 
     def draw(self, painter: QPainter, *, for_export: bool = False) -> None:
         """Draw all; an export has a scale bar and no mark of the focus."""
-        painter.fillRect(self.rect(), BACKGROUND)
-        if self._image is not None:
+        rect = self.rect()
+        if self._image is None:
+            painter.fillRect(rect, BACKGROUND)
+        else:
             self._refill()
-            transform = self._transform()
-            corner = QPointF(self._image.width(), self._image.height())
-            target = QRectF(transform.map(QPointF(0, 0)), transform.map(corner))
-            is_at_rest = for_export or not self._moving.isActive()
-            smooth = is_at_rest and max(transform.m11(), transform.m22()) < _BLOCK_SCALE
-            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
-            # Between whole pixels Qt would take thrice the time for what nobody sees.
-            painter.drawImage(target.toRect(), self._image, self._image.rect())
-            if self._lines is not None:
-                scale = transform.m11() if self._lines.is_vertical else transform.m22()
-                plane_drawing.draw_slice_lines(painter, self._lines, target, scale)
-            if self._crosshair is not None:
-                centre = transform.map(QPointF(*self._crosshair))
-                plane_drawing.draw_crosshair(painter, self.rect(), centre)
+            # Slices that go by are drawn unsmoothed: that takes a third of the time.
+            is_at_rest = for_export or not self._clock.is_moving(self)
+            self._draw_picture(painter, self._image, is_at_rest=is_at_rest)
             if for_export and self._pixel_mm is not None:
-                pixels_per_mm = transform.m11() / self._pixel_mm[0]
-                plane_drawing.draw_scale_bar(painter, self.rect(), pixels_per_mm)
+                pixels_per_mm = self._transform().m11() / self._pixel_mm[0]
+                plane_drawing.draw_scale_bar(painter, rect, pixels_per_mm)
         marks_focus = self.hasFocus() and not for_export
-        plane_drawing.draw_letters(painter, self.rect(), self._letters)
+        plane_drawing.draw_letters(painter, rect, self._letters)
         colour = ACCENT if marks_focus else FAINT_TEXT
-        plane_drawing.draw_caption(painter, self.rect(), self._caption, colour)
+        plane_drawing.draw_caption(painter, rect, self._caption, colour)
         if marks_focus:
             painter.setPen(QPen(ACCENT, 1))
-            painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
+            painter.drawRect(rect.adjusted(0, 0, -1, -1))
+
+    def _draw_picture(self, painter: QPainter, image: QImage, *, is_at_rest: bool) -> None:
+        """Draw the slice with the lines of other slices and the crosshair on it."""
+        transform = self._transform()
+        x_scale, y_scale = transform.m11(), transform.m22()
+        size = QSizeF(image.width() * x_scale, image.height() * y_scale)
+        target = QRectF(QPointF(transform.dx(), transform.dy()), size)
+        if is_at_rest and max(x_scale, y_scale) < _BLOCK_SCALE:
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        # Between whole pixels Qt would take thrice the time for what nobody sees.
+        place = target.toRect()
+        painter.drawImage(place, image)
+        # To paint the ground below the picture too would take as long as the picture.
+        for part in QRegion(self.rect()).subtracted(QRegion(place)):
+            painter.fillRect(part, BACKGROUND)
+        if self._lines is not None:
+            scale = x_scale if self._lines.is_vertical else y_scale
+            plane_drawing.draw_slice_lines(painter, self._lines, target, scale)
+        if self._crosshair is not None:
+            centre = transform.map(QPointF(*self._crosshair))
+            plane_drawing.draw_crosshair(painter, self.rect(), centre)
 
     def _refill(self) -> None:
         if self._is_stale and self._fill is not None:
@@ -357,17 +361,9 @@ class PlaneView(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw picture, crosshair and texts."""
         del event
-        # Scaling into a picture of our own, which has no clip, takes half the time of scaling
-        # into the window's.
-        ratio = self.devicePixelRatioF()
-        size = self.size() * ratio
-        if self._canvas.size() != size or self._canvas.devicePixelRatio() != ratio:
-            self._canvas = QImage(size, QImage.Format.Format_RGB32)
-            self._canvas.setDevicePixelRatio(ratio)
-        painter = QPainter(self._canvas)
-        painter.setFont(self.font())
+        painter = QPainter(self)
         self.draw(painter)
         painter.end()
-        painter = QPainter(self)
-        painter.drawImage(0, 0, self._canvas)
-        painter.end()
+        if not self._clock.is_moving(self):
+            # Not with each slice that goes by: nobody could listen to them.
+            self.setAccessibleDescription(self._caption)

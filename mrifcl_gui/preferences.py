@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from core.data.cohort import COHORT_FILE
 from core.run_folder import is_run
 
 _MOST_RECENT = 8
+_MOST_FOLDERS = 50
 
 
 def store() -> QSettings:
@@ -59,6 +61,26 @@ def set_subject_pattern(pattern: str) -> None:
     store().setValue("subject_pattern", pattern)
 
 
+def folder_pattern(folder: Path) -> str:
+    """Return the subject pattern that a folder was scanned with last; else the general one."""
+    return dict(_folder_patterns()).get(str(folder), subject_pattern())
+
+
+def set_folder_pattern(folder: Path, pattern: str) -> None:
+    """Keep the subject pattern that a folder was scanned with."""
+    others = [pair for pair in _folder_patterns() if pair[0] != str(folder)]
+    kept = [(str(folder), pattern), *others][:_MOST_FOLDERS]
+    store().setValue("folder_patterns", json.dumps(kept))
+
+
+def _folder_patterns() -> list[tuple[str, str]]:
+    try:
+        stored = json.loads(str(store().value("folder_patterns", "[]", str)))
+        return [(str(folder), str(pattern)) for folder, pattern in stored]
+    except (ValueError, TypeError):
+        return []  # another program wrote there
+
+
 def is_radiological() -> bool:
     """Return whether the viewer shows the patient's right on the left."""
     return bool(store().value("viewer/radiological", True, bool))
@@ -67,6 +89,16 @@ def is_radiological() -> bool:
 def set_radiological(is_on: bool) -> None:
     """Keep the viewer's convention."""
     store().setValue("viewer/radiological", is_on)
+
+
+def shows_thumbnails() -> bool:
+    """Return whether the list of scans has a small picture of each."""
+    return bool(store().value("cohort/thumbnails", True, bool))
+
+
+def set_shows_thumbnails(is_on: bool) -> None:
+    """Keep whether the list of scans has small pictures."""
+    store().setValue("cohort/thumbnails", is_on)
 
 
 def viewer_layout() -> tuple[str, bool, bool]:
@@ -85,6 +117,18 @@ def set_viewer_layout(enlarged: str, crosshair: bool, network_slices: bool) -> N
     settings.setValue("viewer/enlarged", enlarged)
     settings.setValue("viewer/crosshair", crosshair)
     settings.setValue("viewer/network_slices", network_slices)
+
+
+def shares(name: str, usual: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the widths or heights, pixels, that the parts of a splitter were given last."""
+    parts = str(store().value(f"shares/{name}", "", str)).split(" ")
+    kept = tuple(int(part) for part in parts if part.isdecimal())
+    return kept if len(kept) == len(usual) and any(kept) else usual
+
+
+def set_shares(name: str, sizes: tuple[int, ...]) -> None:
+    """Keep the widths or heights of a splitter's parts."""
+    store().setValue(f"shares/{name}", " ".join(str(size) for size in sizes))
 
 
 def geometry() -> QByteArray | None:

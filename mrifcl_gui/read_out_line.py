@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from mrifcl_gui.frame_clock import FrameClock
 from mrifcl_gui.plane_drawing import BACKGROUND
 
 
@@ -13,15 +14,25 @@ class ReadOutLine(QWidget):
     """Draws its text on the viewer's ground and never asks for another size.
 
     A label would have the whole window laid out again with each text.
+
+    Parameters
+    ----------
+    colour : QColor
+    clock : FrameClock
+        That of the planes, so that text and planes are one frame.
     """
 
-    def __init__(self, colour: QColor, parent: QWidget | None = None) -> None:
+    def __init__(self, colour: QColor, clock: FrameClock, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._clock = clock
         self._text = ""
         self._colour = colour
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.setFixedHeight(self.fontMetrics().height() + 2)
+        metrics = self.fontMetrics()
+        self._baseline = 1 + metrics.ascent()
+        self._wide_character = metrics.horizontalAdvance("W")
+        self.setFixedHeight(metrics.height() + 2)
 
     def text(self) -> str:
         """Return what is written."""
@@ -31,8 +42,7 @@ class ReadOutLine(QWidget):
         """Write a text."""
         if text != self._text:
             self._text = text
-            self.setAccessibleDescription(text)
-            self.update()
+            self._clock.move(self)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw as much of the text as fits."""
@@ -40,9 +50,13 @@ class ReadOutLine(QWidget):
         painter = QPainter(self)
         painter.fillRect(self.rect(), BACKGROUND)
         painter.setPen(self._colour)
-        fitting = self.fontMetrics().elidedText(
-            self._text, Qt.TextElideMode.ElideRight, self.width()
-        )
-        flags = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
-        painter.drawText(self.rect(), int(flags), fitting)
+        text = self._text
+        # To measure a text takes as long as to draw it; most are far from filling the line.
+        if len(text) * self._wide_character > self.width():
+            metrics = self.fontMetrics()
+            text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, self.width())
+        painter.drawText(0, self._baseline, text)
         painter.end()
+        if not self._clock.is_moving(self):
+            # Not with each position that goes by: nobody could listen to them.
+            self.setAccessibleDescription(self._text)

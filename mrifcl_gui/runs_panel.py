@@ -43,6 +43,7 @@ from PySide6.QtWidgets import (
 
 from core import config, run_folder
 from core.config import SettingField
+from core.data.split import split_name
 from core.errors import MriFclError
 from core.run_folder import Run
 from mrifcl_gui.config_form import AlertLabel, alert_colour, choice_title, value_text
@@ -291,8 +292,9 @@ class RunsPanel(QWidget):
         for item in items:
             item.setData(run.path, PATH_ROLE)
         items[0].setToolTip(run.name)
-        if run.leaks or run.settings.split.mode == "slice":
-            split = items[_COLUMNS.index("Split")]
+        split = items[_COLUMNS.index("Split")]
+        split.setToolTip(self.tr("Split {0}").format(run.split_text))
+        if run.leaks or split_name(run.settings.split) == "slice":
             split.setText(f"● {split.text()}")
             split.setForeground(alert_colour(self))
             split.setToolTip(run.warning or self.tr("Split by slice: accuracies are inflated."))
@@ -507,6 +509,14 @@ def is_resumable(run: Run) -> bool:
     return run.state in ("stopped", "failed", "running") and done > 0
 
 
+def _split_title(run: Run) -> str:
+    split = run.settings.split
+    if split.split_file:
+        return split.split_file
+    title = _SPLIT_TITLES[split.mode]
+    return f"{title} {split.fold}/{split.folds}" if split.mode == "kfold" else title
+
+
 def _cells_of(run: Run) -> dict[str, tuple[str, Any]]:
     """Return text and sort value of each column."""
     record = run.record
@@ -518,7 +528,7 @@ def _cells_of(run: Run) -> dict[str, tuple[str, Any]]:
     cells: dict[str, tuple[str, Any]] = {
         "Network": (run.network_title, run.network_title),
         "Regime": (run.regime_title, run.regime_title),
-        "Split": (_SPLIT_TITLES[run.settings.split.mode], run.settings.split.mode),
+        "Split": (_split_title(run), split_name(run.settings.split)),
         "Epochs": (_epochs_text(done, run.settings.epochs), _sortable(done)),
     }
     for title, key in (

@@ -12,6 +12,7 @@ from PySide6.QtCore import (
     QAbstractTableModel,
     QModelIndex,
     QPersistentModelIndex,
+    QSize,
     QSortFilterProxyModel,
     Qt,
     Signal,
@@ -26,10 +27,13 @@ from PySide6.QtWidgets import (
 )
 
 from core.data.cohort import Cohort, Scan, order_classes
+from core.data.cohort_checks import refreshed
 from mrifcl_gui.class_mark import class_icon
+from mrifcl_gui.thumbnails import Thumbnails
 
 Index = QModelIndex | QPersistentModelIndex
 _NO_INDEX = QModelIndex()
+_MARK_SIZE = QSize(16, 16)
 
 
 class Column(IntEnum):
@@ -40,9 +44,11 @@ class Column(IntEnum):
     SESSION = 2
     CLASS = 3
     KIND = 4
-    SHAPE = 5
-    SPACING = 6
-    WARNINGS = 7
+    WARNINGS = 5
+    SHAPE = 6
+    SPACING = 7
+    ORIENTATION = 8
+    DATATYPE = 9
 
 
 def class_labels(cohort: Cohort) -> tuple[str, ...]:
@@ -81,7 +87,8 @@ def _with_scans(cohort: Cohort, scans: Any) -> Cohort:  # noqa: ANN401 - an iter
     changed = cohort.with_scans(scans)
     # A class of which nobody is left would only be in the way of training.
     labels = order_classes(scan.label for scan in changed.included_scans)
-    return dataclasses.replace(changed, classes=labels)
+    # What is doubtful about the scans together depends on which take part.
+    return refreshed(dataclasses.replace(changed, classes=labels))
 
 
 class ScanTableModel(QAbstractTableModel):
@@ -99,21 +106,46 @@ class ScanTableModel(QAbstractTableModel):
         super().__init__(parent)
         self._cohort: Cohort | None = None
         self._labels: tuple[str, ...] = ()
+        self._thumbnails: Thumbnails | None = None
         self._headers = (
             "",
             self.tr("Subject"),
             self.tr("Session"),
             self.tr("Class"),
             self.tr("Scans"),
+            self.tr("Warnings"),
             self.tr("Shape"),
             self.tr("Voxel, mm"),
-            self.tr("Warnings"),
+            self.tr("Axes"),
+            self.tr("Type"),
         )
+        self._header_tips = {
+            Column.INCLUDE: self.tr("Takes part in training"),
+            Column.CLASS: self.tr("F2 or double click changes the class of a subject"),
+            Column.SHAPE: self.tr("Voxels of a volume; rows × columns of ready-made slices"),
+            Column.ORIENTATION: self.tr(
+                "Where the stored axes point to: Left, Right, Anterior, Posterior, Inferior, "
+                "Superior; ? where left and right are not certain"
+            ),
+            Column.DATATYPE: self.tr("Kind of number that is stored"),
+        }
 
     @property
     def labels(self) -> tuple[str, ...]:
         """All classes in the table."""
         return self._labels
+
+    def header(self, column: int) -> str:
+        """Return the title of a column; empty for the tick box."""
+        return self._headers[column]
+
+    def show_thumbnails(self, thumbnails: Thumbnails | None) -> None:
+        """Show small pictures beside the subjects, or none."""
+        self._thumbnails = thumbnails
+        if rows := self.rowCount():
+            last = self.index(rows - 1, Column.SUBJECT)
+            roles = [Qt.ItemDataRole.DecorationRole]
+            self.dataChanged.emit(self.index(0, Column.SUBJECT), last, roles)
 
     def show_cohort(self, cohort: Cohort | None) -> None:
         """Show the scans of ``cohort``; the selection stays where the same scans are shown."""
@@ -147,6 +179,8 @@ class ScanTableModel(QAbstractTableModel):
             Column.KIND: self._kind(scan),
             Column.SHAPE: "×".join(map(str, scan.shape)),
             Column.SPACING: _spacing_text(scan.spacing_mm),
+            Column.ORIENTATION: _orientation_text(scan),
+            Column.DATATYPE: scan.datatype,
             Column.WARNINGS: self._warning(scan),
         }
         return texts.get(Column(column), "")
@@ -167,10 +201,8 @@ class ScanTableModel(QAbstractTableModel):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
             return self._headers[section]
-        if role == Qt.ItemDataRole.ToolTipRole and section == Column.INCLUDE:
-            return self.tr("Takes part in training")
-        if role == Qt.ItemDataRole.ToolTipRole and section == Column.CLASS:
-            return self.tr("Double click to change the class of a subject")
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return self._header_tips.get(Column(section))
         return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: ANN401
@@ -184,6 +216,8 @@ class ScanTableModel(QAbstractTableModel):
             return Qt.CheckState.Checked if scan.included else Qt.CheckState.Unchecked
         if role == Qt.ItemDataRole.DecorationRole and column == Column.CLASS:
             return class_icon(scan.label, self._labels.index(scan.label))
+        if role == Qt.ItemDataRole.DecorationRole and column == Column.SUBJECT:
+            return None if self._thumbnails is None else self._thumbnails.icon_of(scan)
         if role == Qt.ItemDataRole.ToolTipRole:
             return self._tip(scan, column)
         if role == Qt.ItemDataRole.AccessibleTextRole and column == Column.INCLUDE:
@@ -239,6 +273,8 @@ class ScanTableModel(QAbstractTableModel):
         if column == Column.SUBJECT:
             first = scan.files[0] if scan.files else ""
             return f"{scan.key}\n{first}"
+        if column == Column.ORIENTATION and _orientation_text(scan) == "?":
+            return self.tr("Left and right are not certain")
         return self.text(scan, column)
 
     def _look(self, scan: Scan, column: int, role: int) -> Any:  # noqa: ANN401 - as Qt has it
@@ -257,6 +293,8 @@ class ScanFilter(QSortFilterProxyModel):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._words: tuple[str, ...] = ()
+        # What is searched of each scan, by key: a thousand rows are looked at on every letter.
+        self._searched: dict[str, tuple[Scan, str]] = {}
 
     def set_text(self, text: str) -> None:
         """Keep the scans in which every word of ``text`` occurs."""
@@ -269,12 +307,18 @@ class ScanFilter(QSortFilterProxyModel):
         del parent
         if not self._words:
             return True
-        model = self._model()
-        scan = model.scan_at(row)
-        cells = [model.text(scan, column) for column in Column]
+        text = self._searched_text(self._model().scan_at(row))
+        return all(word in text for word in self._words)
+
+    def _searched_text(self, scan: Scan) -> str:
+        known = self._searched.get(scan.key)
+        if known is not None and known[0] is scan:
+            return known[1]
+        cells = [self._model().text(scan, column) for column in Column]
         state = "" if scan.included else self.tr("left out")
         text = " ".join([scan.key, state, *cells, *scan.warnings]).casefold()
-        return all(word in text for word in self._words)
+        self._searched[scan.key] = scan, text
+        return text
 
     def lessThan(self, left: Index, right: Index) -> bool:
         """Compare two scans by a column's value, then by key."""
@@ -291,6 +335,11 @@ class ScanFilter(QSortFilterProxyModel):
 
 class ClassDelegate(QStyledItemDelegate):
     """Edits a class with a list of those that are there; another name may be typed."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
+        """Keep the mark small where rows are as high as small pictures."""
+        super().initStyleOption(option, index)
+        option.decorationSize = _MARK_SIZE
 
     def createEditor(self, parent: QWidget, option: QStyleOptionViewItem, index: Index) -> QWidget:
         """Return the list of classes."""
@@ -328,6 +377,8 @@ def _sort_key(scan: Scan, column: int) -> tuple[Any, str]:
         Column.KIND: (scan.kind, len(scan.files)),
         Column.SHAPE: scan.shape,
         Column.SPACING: scan.spacing_mm,
+        Column.ORIENTATION: _orientation_text(scan),
+        Column.DATATYPE: _natural(scan.datatype),
         # Most warnings first where one sorts downwards, and same texts together.
         Column.WARNINGS: (len(scan.warnings), scan.warnings),
     }
@@ -338,6 +389,13 @@ def _natural(text: str) -> list[Any]:
     """Return a key by which 'sub-9' comes before 'sub-10'."""
     parts = re.split(r"(\d+)", text.casefold())
     return [int(part) if number % 2 else part for number, part in enumerate(parts)]
+
+
+def _orientation_text(scan: Scan) -> str:
+    """Return the letters of a volume's stored axes; nothing for pictures, which have none."""
+    if scan.kind != "volume":
+        return ""
+    return scan.orientation or "?"
 
 
 def _spacing_text(spacing_mm: tuple[float, ...]) -> str:

@@ -14,15 +14,20 @@ from core import tasks
 from core.config import RunSettings
 from core.data import cohort as cohort_file
 from core.data.cohort import COHORT_FILE, Cohort, Scan
+from core.data.folder_look import FolderLook
+from core.data.layout import Layout
 from core.errors import MriFclError, RunError
-from core.progress import Operation, Progress
+from core.progress import Notice, Operation, Progress
 from core.run_folder import RECORD_FILE, Run, is_run, list_runs
 from mrifcl_gui import preferences
 from mrifcl_gui.job import Job
 from mrifcl_gui.messages import text_of
+from mrifcl_gui.weights_jobs import WeightsJobs
 
 # A job that is done sooner is not worth a row in the task dock: it would only flicker.
 QUIET_MS = 400
+# Few, so that the list can say soon what is in sight now.
+_THUMBNAILS_AT_ONCE = 8
 MOST_DROPPED = 200
 
 
@@ -38,6 +43,8 @@ class Session(QObject):
     job_started = Signal(object)  # Job, whose failure the task dock keeps
     job_lasts = Signal(object)  # Job that takes long; ``problem`` tells of its failure
     cohort_opened = Signal(object)  # tasks.ScannedCohort
+    folder_looked = Signal(object)  # FolderLook, to be confirmed with :meth:`scan`
+    noticed = Signal(str)  # what a scan has to say
     data_missing = Signal(object)  # tasks.ScannedCohort whose scans are not where they were
     runs_changed = Signal(list)  # of Run
     runs_opened = Signal(list)  # of Run, to analyse
@@ -46,7 +53,11 @@ class Session(QObject):
     scan_read = Signal(object, object)  # Scan, Volume or pictures
     compared_read = Signal(object, object)  # Scan, Volume or pictures
     strip_read = Signal(object, object)  # Scan, tasks.ScanStrip
+    thumbnails_read = Signal(object, object)  # list of Scan; small pictures, or None, by key
+    checking_changed = Signal(bool)  # whether all voxels are being checked
+    voxels_checked = Signal(object)  # Cohort with what was found
     audit_done = Signal(object)  # LeakageAudit
+    audit_failed = Signal(object)  # exception, told as a problem too
     training_started = Signal(object, tuple, object)  # RunSettings, classes, Run if resumed
     training_event = Signal(object)
     training_ended = Signal(str, str)  # state, text
@@ -61,10 +72,15 @@ class Session(QObject):
         self._goes_on = False
         self._training: Job | None = None
         self._train_on: tasks.ScannedCohort | None = None
+        self._looking: Job | None = None
+        self._notices: list[str] = []
         self._reading: Job | None = None
         self._auditing: Job | None = None
+        self._checking: Job | None = None
+        self._picturing: Job | None = None
         self._extra_runs: list[Path] = []
         self._is_closed = False
+        self.weights = WeightsJobs(self.start, self)
 
     @property
     def runs_folder(self) -> Path:
@@ -100,7 +116,7 @@ class Session(QObject):
     # Opening
 
     def open_paths(self, paths: list[Path]) -> None:
-        """Open what was dropped: runs, a cohort (or both), a folder of scans, or class folders."""
+        """Open what was dropped: runs, a cohort (or both); look at folders of scans."""
         paths = [_folder_of_record(path) for path in paths[:MOST_DROPPED]]
         runs = [path for path in paths if is_run(path)]
         folders = [path for path in paths if path.is_dir()]
@@ -113,36 +129,36 @@ class Session(QObject):
             self.problem.emit(MriFclError(_no_folder(paths)))
         elif len(folders) == 1 and (folders[0] / COHORT_FILE).is_file():
             self.open_cohort(folders[0])
-        elif len(folders) == 1:
-            self.scan_folder(folders[0])
         else:
-            self.scan_folders(folders)
+            self.look(folders)
 
-    def scan_folders(self, folders: list[Path]) -> None:
-        """Scan several folders into one new cohort; their names are the classes."""
-        name = "-".join(folder.name for folder in folders[:3])
-        pattern = preferences.subject_pattern()
+    def look(self, folders: Sequence[Path], *, labels: Path | None = None) -> None:
+        """Look at folders of scans; ``folder_looked`` asks to confirm what was recognised."""
+        pattern = preferences.folder_pattern(folders[0])
+        cohorts = self.data_folder / "cohorts"
+        self._start_looking(
+            lambda: tasks.look(folders, labels=labels, subject_pattern=pattern, cohorts=cohorts),
+            folders[0].name,
+        )
+
+    def look_again(self, look: FolderLook, layout: Layout, *, labels: Path | None = None) -> None:
+        """Look at the same files with another layout, or with a table of labels."""
+        self._start_looking(lambda: tasks.look_again(look, layout, labels=labels), look.root.name)
+
+    def scan(self, choices: tasks.ScanChoices) -> None:
+        """Scan folders into a cohort as the user confirmed."""
+        names = [folder.resolve().name or "scans" for folder in choices.folders]
+        name = "-".join(names[:3])
+        self._notices = []
+        preferences.set_folder_pattern(choices.folders[0], choices.layout.subject_pattern)
+        cohorts = self.data_folder / "cohorts"
 
         def operation() -> Operation[tasks.ScannedCohort]:
-            out = tasks.free_cohort_folder(self.data_folder / "cohorts", name)
-            return tasks.scan_folders(folders, out=out, subject_pattern=pattern)
+            out = choices.into or tasks.free_cohort_folder(cohorts, name)
+            return tasks.scan_chosen(choices, out=out)
 
-        self.start(self.tr("Scanning {0}").format(name), operation, self._on_cohort)
-
-    def scan_folder(
-        self, folder: Path, *, classes: list[str] | None = None, labels: Path | None = None
-    ) -> None:
-        """Scan a folder into a new cohort."""
-        name = folder.resolve().name or "scans"
-        pattern = preferences.subject_pattern()
-
-        def operation() -> Operation[tasks.ScannedCohort]:
-            out = tasks.free_cohort_folder(self.data_folder / "cohorts", name)
-            return tasks.scan(
-                folder, out=out, classes=classes or [], labels=labels, subject_pattern=pattern
-            )
-
-        self.start(self.tr("Scanning {0}").format(name), operation, self._on_cohort)
+        job = self.start(self.tr("Scanning {0}").format(name), operation, self._on_cohort)
+        job.progressed.connect(self._on_scanning_event)
 
     def open_cohort(self, folder: Path) -> None:
         """Open a stored cohort."""
@@ -203,7 +219,9 @@ class Session(QObject):
             return
         if self._reading is not None:
             self._reading.cancel()
-        cohort, settings = self.opened.cohort, self.settings.slices
+        cohort = self.opened.cohort
+        # Ready-made slices have no cube; they are shown as other networks see them.
+        settings = self.settings.cut if scan.kind == "volume" else self.settings.slices
 
         def operation() -> Operation[tuple[Scan, Any, Any]]:
             shown = yield from tasks.read_scan(cohort, scan)
@@ -216,6 +234,39 @@ class Session(QObject):
         job = self.start(self.tr("Reading {0}").format(scan.key), operation, self._on_scan_read)
         job.finished.connect(self._on_reading_finished)
         self._reading = job
+
+    def read_thumbnails(self, scans: list[Scan]) -> None:
+        """Read small pictures of the first of ``scans``, unless some are being read.
+
+        Whoever wants them asks again for the rest, when it knows what is still in sight.
+        """
+        if self.opened is None or self._is_closed or self._picturing is not None:
+            return
+        opened, scans = self.opened, scans[:_THUMBNAILS_AT_ONCE]
+
+        def operation() -> Operation[tuple[list[Scan], dict[str, Any]]]:
+            made = yield from tasks.read_thumbnails(opened.cohort, opened.folder, scans)
+            return scans, made
+
+        # Not told to the task dock: the list is of use without them.
+        job = Job(self.tr("Making small pictures"), operation, self)
+        job.succeeded.connect(self._on_thumbnails)
+        job.finished.connect(self._on_picturing_finished)
+        job.finished.connect(job.deleteLater)
+        self._picturing = job
+        job.start()
+
+    def check_voxels(self) -> None:
+        """Read all scans of the open cohort in full and tell what is doubtful about them."""
+        if self.opened is None or self._is_closed or self._checking is not None:
+            return
+        cohort = self.opened.cohort
+        job = self.start(
+            self.tr("Checking all voxels"), lambda: tasks.check_voxels(cohort), self._on_checked
+        )
+        job.finished.connect(self._on_checking_finished)
+        self._checking = job
+        self.checking_changed.emit(True)
 
     def read_compared(self, scan: Scan) -> None:
         """Read one scan to show beside the one that is shown."""
@@ -233,21 +284,29 @@ class Session(QObject):
         """Take over how slices are cut and split, as the form now says."""
         before, self.settings = self.settings, settings
         is_split = before.split == settings.split and before.training.seed == settings.training.seed
-        if before.slices == settings.slices and is_split:
+        is_cut = before.slices == settings.slices and before.cut == settings.cut
+        if is_cut and is_split:
             return
         self.settings_changed.emit(settings)
         self.audit()
 
     def audit(self) -> None:
-        """Audit the split that the settings give the open cohort."""
+        """Audit the split that the settings give the open cohort.
+
+        Scans are not cut for it: slices are compared where they are cut already.
+        """
         if self._auditing is not None:
             self._auditing.cancel()
         if self.opened is None:
             return
         folder, settings = self.opened.folder, self.settings
         job = self.start(
-            self.tr("Auditing the split"), lambda: tasks.audit(folder, settings), self._on_audit
+            self.tr("Auditing the split"),
+            lambda: tasks.audit_quickly(folder, settings),
+            self._on_audit,
         )
+        job.failed.connect(self._on_audit_failed)
+        job.progressed.connect(self._on_scan_event)
         job.finished.connect(self._on_auditing_finished)
         self._auditing = job
 
@@ -303,6 +362,13 @@ class Session(QObject):
         job.finished.connect(job.deleteLater)
         job.start()
 
+    def _start_looking(self, operation: Callable[[], Operation[FolderLook]], name: str) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+        job = self.start(self.tr("Looking at {0}").format(name), operation, self._on_looked)
+        job.finished.connect(self._on_looking_finished)
+        self._looking = job
+
     def _start_next(self) -> None:
         if not self._goes_on or not self._queue or self._train_on is None:
             return
@@ -339,6 +405,28 @@ class Session(QObject):
         self.opened = opened
         preferences.add_recent(opened.folder)
         self.cohort_opened.emit(opened)
+        # After it, as what is said of the cohort before goes with that.
+        for text in self._notices:
+            self.noticed.emit(text)
+        self._notices = []
+
+    def _on_looked(self, look: FolderLook) -> None:
+        # One that was cancelled a moment too late shows what is no longer asked for.
+        if self.sender() is self._looking:
+            self.folder_looked.emit(look)
+
+    def _on_looking_finished(self) -> None:
+        if self.sender() is self._looking:
+            self._looking = None
+
+    def _on_scan_event(self, event: object) -> None:
+        if isinstance(event, Notice):
+            self.noticed.emit(event.text)
+
+    def _on_scanning_event(self, event: object) -> None:
+        """Keep what a scan has to say until its cohort is open."""
+        if isinstance(event, Notice):
+            self._notices.append(event.text)
 
     def _on_demo(self, opened: tasks.ScannedCohort) -> None:
         from core.demo import DEMO_SETTINGS  # imported by now; it is heavy
@@ -378,8 +466,27 @@ class Session(QObject):
         if self.sender() is self._auditing:
             self._auditing = None
 
+    def _on_thumbnails(self, read: tuple[list[Scan], dict[str, Any]]) -> None:
+        self._picturing = None
+        self.thumbnails_read.emit(*read)
+
+    def _on_picturing_finished(self) -> None:
+        if self.sender() is self._picturing:
+            self._picturing = None
+
+    def _on_checked(self, checked: Cohort) -> None:
+        self.voxels_checked.emit(checked)
+
+    def _on_checking_finished(self) -> None:
+        self._checking = None
+        self.checking_changed.emit(False)
+
     def _on_audit(self, audit: object) -> None:
         self.audit_done.emit(audit)
+
+    def _on_audit_failed(self, error: BaseException) -> None:
+        if self.sender() is self._auditing:
+            self.audit_failed.emit(error)
 
     def _on_failed(self, error: BaseException) -> None:
         self.problem.emit(error)

@@ -2,54 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPoint, QStandardPaths, Qt, Signal
-from PySide6.QtGui import QGuiApplication, QImage, QKeyEvent, QPalette
-from PySide6.QtWidgets import QFileDialog, QLabel, QMenu, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtGui import QImage, QKeyEvent, QPalette
+from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
 from core.data.volume import Volume
-from mrifcl_gui import viewer_picture
+from mrifcl_gui import viewer_picture, viewer_screenshots
 from mrifcl_gui.frame_clock import FrameClock
-from mrifcl_gui.grey_volume import contrast_limits, sample_of
-from mrifcl_gui.picture_page import PICTURE_KEY, PicturePage
 from mrifcl_gui.plane_drawing import BACKGROUND, FAINT_TEXT, TEXT
 from mrifcl_gui.plane_view import PlaneView
 from mrifcl_gui.read_out_line import ReadOutLine
-from mrifcl_gui.slice_planes import PLANES, Voxel, plane_called
+from mrifcl_gui.slice_planes import PLANES, Voxel
 from mrifcl_gui.viewer_bar import ViewerBar
+from mrifcl_gui.viewer_keys import PLANE_KEYS, STEPS, is_plain, plane_key
+from mrifcl_gui.viewer_layout import ViewerLayout
+from mrifcl_gui.viewer_pages import ViewerPages
+from mrifcl_gui.viewer_screenshots import ScreenshotError
 from mrifcl_gui.viewer_style import VIEWER_STYLE
-from mrifcl_gui.volume_page import VolumePage
-
-# A drag over this many pixels changes the window by the whole intensity range.
-_WINDOW_DRAG = 400.0
-_BIG_STEP = 10
-_STEPS = {
-    Qt.Key.Key_Up: 1,
-    Qt.Key.Key_Right: 1,
-    Qt.Key.Key_Down: -1,
-    Qt.Key.Key_Left: -1,
-    Qt.Key.Key_PageUp: _BIG_STEP,
-    Qt.Key.Key_PageDown: -_BIG_STEP,
-    Qt.Key.Key_Home: -(2**30),
-    Qt.Key.Key_End: 2**30,
-}
-_PLANE_KEYS = {Qt.Key.Key_1: "axial", Qt.Key.Key_2: "coronal", Qt.Key.Key_3: "sagittal"}
-
-
-@dataclass(frozen=True)
-class ViewerLayout:
-    """What the viewer keeps from scan to scan and from start to start."""
-
-    enlarged: str = ""
-    crosshair: bool = True
-    network_slices: bool = True
 
 
 class SliceViewer(QWidget):
@@ -69,22 +43,21 @@ class SliceViewer(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._auto_limits = (0.0, 1.0)
-        self._low, self._high = 0.0, 1.0
         self._is_radiological = True
         self._title = self._compared_title = ""
+        self._clock = FrameClock(self)
         self._darken()
         self._build_bar()
-        self._message = self._build_message()
+        read_out = self._build_read_out()
         self._build_pages()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 8, 8, 8)
         layout.setSpacing(8)
         layout.addWidget(self._bar)
-        layout.addWidget(self._stack, 1)
-        layout.addLayout(self._build_read_out())
+        layout.addWidget(self._pages, 1)
+        layout.addLayout(read_out)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        self.setMinimumSize(400, 320)
+        self.setMinimumSize(400, 370)
         self.show_empty(self.tr("No scan chosen"))
 
     @property
@@ -105,7 +78,12 @@ class SliceViewer(QWidget):
     @property
     def is_strip_visible(self) -> bool:
         """Whether ready-made slices have their strip below."""
-        return not self._strip.isHidden()
+        return not self._pictures.strip.isHidden()
+
+    @property
+    def message(self) -> str:
+        """The sentence that stands for a scan; empty while there is one."""
+        return self._pages.message
 
     @property
     def viewer_layout(self) -> ViewerLayout:
@@ -119,17 +97,14 @@ class SliceViewer(QWidget):
 
         ``is_flipped`` says that its left and right were exchanged as the user chose.
         """
-        self._forget()
-        self._show_sample(sample_of(volume.voxels))
-        self._page.show_volume(volume, self._auto_limits)
+        self._end_comparison()
+        self._pages.show_volume(volume)
         self._set_title(title, volume.warnings)
         self._bar.show_tools(has_planes=True, has_pictures=False)
         if volume.sides_certain and not is_flipped:
             self._bar.show_certain()
         else:
             self._bar.show_unverified(is_flipped=is_flipped, reasons="\n".join(volume.warnings))
-        self._stack.setCurrentIndex(1)
-        self._open()
 
     def show_pictures(self, pixels: NDArray[np.uint8], numbers: Sequence[int], title: str) -> None:
         """Show ready-made slices, opened at the middle one.
@@ -141,30 +116,25 @@ class SliceViewer(QWidget):
             The number of each slice.
         title : str
         """
-        self._forget()
         if len(pixels) == 0:
             self.show_empty(self.tr("This scan has no slices"))
             return
-        self._pictures.show_pictures(pixels, numbers)
+        self._end_comparison()
+        self._pages.show_pictures(pixels, numbers)
         self._set_title(title, ())
-        self._show_sample(sample_of(pixels))
         self._bar.show_tools(has_planes=False, has_pictures=True)
         self._bar.show_badge(
             self.tr("orientation not known"),
             self.tr("Pictures do not store which side is left. They are shown as they are."),
         )
-        self._stack.setCurrentIndex(2)
-        self._open()
 
     def show_empty(self, text: str) -> None:
         """Show a sentence instead of a scan."""
-        self._forget()
+        self._end_comparison()
+        self._pages.show_message(text)
         self._set_title("", ())
-        self._message.setText(text)
         self._bar.show_certain()
         self._bar.show_tools(has_planes=False, has_pictures=False)
-        self._write_read_out()
-        self._stack.setCurrentIndex(0)
 
     def show_busy(self, text: str) -> None:
         """Show what is being loaded; the last scan must not pass for the new one."""
@@ -182,19 +152,16 @@ class SliceViewer(QWidget):
         second one's window starts from its own automatic contrast and is changed as the
         first one's is.
         """
-        if self._page.volume is None:
+        if not self._pages.has_volume:
             return
         self._compared_title = title
-        self._page.compare_with(volume)
-        self._page.set_limits(self._low, self._high)
+        self._pages.compare_with(volume)
         self._bar.show_comparison(title, is_shifted=self._page.is_shifted)
-        self._write_read_out()
 
     def clear_compare(self) -> None:
         """Show the first scan alone again."""
-        self._compared_title = ""
+        self._end_comparison()
         self._page.clear_compare()
-        self._bar.show_comparison(None)
         self._write_read_out()
 
     def set_network_slices(
@@ -210,7 +177,7 @@ class SliceViewer(QWidget):
         colour : str
             ``#RRGGBB``, that of the scan's class.
         """
-        if self._page.volume is not None:
+        if self._pages.has_volume:
             self._page.set_network_slices(plane, indices, colour)
             self._bar.lines.setVisible(len(indices) > 0)
 
@@ -225,7 +192,7 @@ class SliceViewer(QWidget):
 
     def set_strip_visible(self, visible: bool) -> None:
         """Show or hide the strip below ready-made slices."""
-        self._strip.setVisible(visible)
+        self._pictures.strip.setVisible(visible)
 
     def set_radiological(self, is_radiological: bool) -> None:
         """Choose the side of the patient's right: left of the picture (radiological) or right."""
@@ -260,29 +227,23 @@ class SliceViewer(QWidget):
 
     def slice_index(self, plane: str) -> int:
         """Return the index of the slice of ``axial``, ``coronal``, ``sagittal`` or ``picture``."""
-        if plane == PICTURE_KEY:
-            return self._pictures.position
-        return self._page.voxel[plane_called(plane).along]
+        return self._pages.slice_index(plane)
 
     def set_slice(self, plane: str, index: int) -> None:
         """Go to a slice of a plane, or of the ready-made slices (``picture``)."""
-        if plane == PICTURE_KEY:
-            self._pictures.set_position(index)
-            return
-        self._page.step(plane, index - self.slice_index(plane))
+        self._pages.set_slice(plane, index)
 
     def window_level(self) -> tuple[float, float]:
         """Return width and centre of the intensities that run from black to white."""
-        return self._high - self._low, (self._high + self._low) / 2
+        return self._pages.window_level()
 
     def set_window_level(self, window: float, level: float) -> None:
         """Set width and centre of the intensities that run from black to white."""
-        window = max(window, self._page.intensities.intensity_range / 1000)
-        self._set_limits(level - window / 2, level + window / 2)
+        self._pages.set_window_level(window, level)
 
     def plane_view(self, name: str) -> PlaneView:
         """Return the view of a plane, or of the ready-made slices (``picture``)."""
-        return self._pictures.view if name == PICTURE_KEY else self._page.views[name]
+        return self._pages.view(name)
 
     def compared_view(self, name: str) -> PlaneView:
         """Return the view of a plane of the scan that is compared."""
@@ -291,40 +252,46 @@ class SliceViewer(QWidget):
     def reset(self) -> None:
         """Whole planes, crosshair in the middle, automatic contrast (pictures: as they are)."""
         self._page.enlarge(None)
-        self._open()
+        self._pages.open()
 
     def auto_contrast(self) -> None:
         """Window from the 2nd to the 98th percentile; the padding about the head does not count."""
-        self._set_limits(*self._auto_limits)
+        self._pages.auto_contrast()
 
     def picture(self) -> QImage:
         """Return what is shown as a picture to keep: scale bar, letters, title, no control."""
-        lines = [" · ".join(part for part in (self._title, self._compared_title) if part)]
-        if self._page.volume is not None:
+        lines = [self._title]
+        if self._compared_title:
+            # No word of left and right here: they are the subject's.
+            text = self.tr("{first} (first column), compared with {second} (second column)")
+            lines = [text.format(first=self._title, second=self._compared_title)]
+        if self._pages.has_volume:
             lines.append(self._orientation_text())
         lines.append(self.tr("Research use only, not a medical device"))
-        has_pictures = bool(self._pictures.numbers)
-        views = [self._pictures.view] if has_pictures else self._page.shown_views()
-        return viewer_picture.draw_views(views, lines)
+        return viewer_picture.draw_views(self._pages.shown_views(), lines)
 
     def save_screenshot(self, path: Path) -> bool:
         """Save what is shown as PNG; tell whether it was possible, else ``failed`` says why."""
-        if self._stack.currentIndex() == 0:
+        if self._pages.is_empty:
             self.failed.emit(self.tr("There is no scan to save a picture of."))
             return False
-        if not self.picture().save(str(path), "PNG"):
-            self.failed.emit(
-                self.tr(
-                    "'{name}' cannot be written. Choose another folder, or free some space."
-                ).format(name=path.name)
-            )
+        try:
+            viewer_screenshots.save_picture(self.picture(), path)
+        except ScreenshotError as error:
+            self.failed.emit(str(error))
             return False
         return True
 
     def copy_screenshot(self) -> None:
         """Put what is shown into the clipboard."""
-        if self._stack.currentIndex() != 0:
-            QGuiApplication.clipboard().setImage(self.picture())
+        if not self._pages.is_empty:
+            viewer_screenshots.copy_picture(self.picture())
+
+    def ask_and_save(self) -> None:
+        """Ask for a file name and save what is shown there."""
+        path = viewer_screenshots.ask_for_file(self, self._title)
+        if path is not None:
+            self.save_screenshot(path)
 
     # Building
 
@@ -348,37 +315,20 @@ class SliceViewer(QWidget):
         self._bar.contrast.clicked.connect(self.auto_contrast)
         self._bar.reset.clicked.connect(self.reset)
 
-    def _build_message(self) -> QLabel:
-        message = QLabel()
-        message.setObjectName("faint")
-        message.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        message.setWordWrap(True)
-        message.setTextFormat(Qt.TextFormat.PlainText)
-        return message
-
     def _build_pages(self) -> None:
-        clock = FrameClock(self)
-        self._page = VolumePage(clock)
+        self._pages = ViewerPages(self._clock)
+        self._pages.read_out_changed.connect(self._write_read_out)
+        self._pages.pointer_moved.connect(self._write_pointer)
+        self._pages.menu_requested.connect(self._on_menu_requested)
+        self._page, self._pictures = self._pages.volumes, self._pages.pictures
         self._page.crosshair_moved.connect(self.crosshair_moved)
-        self._page.read_out_changed.connect(self._write_read_out)
         self._page.enlarged_changed.connect(self._tell_layout)
-        self._page.intensities.limits_asked.connect(self._set_limits)
-        self._pictures = PicturePage(clock)
         self._pictures.position_changed.connect(self.picture_changed)
-        self._pictures.read_out_changed.connect(self._write_read_out)
-        self._strip = self._pictures.strip
-        for page in (self._page, self._pictures):
-            page.pointer_moved.connect(self._write_pointer)
-            page.window_dragged.connect(self._on_window_dragged)
-            page.menu_requested.connect(self._on_menu_requested)
-        self._stack = QStackedWidget()
-        for part in (self._message, self._page, self._pictures):
-            self._stack.addWidget(part)
 
     def _build_read_out(self) -> QVBoxLayout:
-        self._read_out = ReadOutLine(TEXT)
+        self._read_out = ReadOutLine(TEXT, self._clock)
         self._read_out.setAccessibleName(self.tr("Position and value at the crosshair"))
-        self._pointer = ReadOutLine(FAINT_TEXT)
+        self._pointer = ReadOutLine(FAINT_TEXT, self._clock)
         self._pointer.setAccessibleName(self.tr("Position and value under the pointer"))
         column = QVBoxLayout()
         column.setSpacing(2)
@@ -388,40 +338,16 @@ class SliceViewer(QWidget):
 
     # Showing
 
-    def _forget(self) -> None:
-        self._page.clear()
-        self._pictures.clear()
+    def _end_comparison(self) -> None:
         self._compared_title = ""
         self._bar.show_comparison(None)
-        self._pointer.setText("")
-
-    def _open(self) -> None:
-        self._page.open()
-        self._pictures.view.reset_view()
-        self._pictures.centre()
-        if self._page.volume is not None:
-            self.auto_contrast()
-        elif self._pictures.numbers:
-            self._set_limits(0.0, 255.0)
-        self._write_read_out()
 
     def _set_title(self, title: str, warnings: Sequence[str]) -> None:
         self.set_title(title)
         self._bar.title.setToolTip("\n".join((title, *warnings)))
 
-    def _show_sample(self, sample: NDArray[Any]) -> None:
-        self._auto_limits = contrast_limits(sample)
-        self._page.intensities.show_values(sample)
-
-    def _set_limits(self, low: float, high: float) -> None:
-        self._low, self._high = low, high
-        self._page.intensities.set_limits(low, high)
-        self._page.set_limits(low, high)
-        self._pictures.set_limits(low, high)
-
     def _write_read_out(self) -> None:
-        has_pictures = bool(self._pictures.numbers)
-        self._read_out.setText(self._pictures.read_out() if has_pictures else self._page.read_out())
+        self._read_out.setText(self._pages.read_out())
 
     def _write_pointer(self, text: str) -> None:
         self._pointer.setText(self.tr("pointer: {text}").format(text=text) if text else "")
@@ -438,12 +364,6 @@ class SliceViewer(QWidget):
         self.layout_changed.emit(self.viewer_layout)
 
     # Events
-
-    def _on_window_dragged(self, key: str, right: float, up: float) -> None:
-        del key
-        window, level = self.window_level()
-        per_pixel = self._page.intensities.intensity_range / _WINDOW_DRAG
-        self.set_window_level(window + right * per_pixel, level + up * per_pixel)
 
     def _on_orientation_clicked(self) -> None:
         self.set_radiological(not self._is_radiological)
@@ -464,38 +384,40 @@ class SliceViewer(QWidget):
         menu.deleteLater()
 
     def build_menu(self) -> QMenu:
-        """Return the menu of the planes: save, copy, enlarge, reset."""
+        """Return the menu of the planes, with the key of each action."""
         menu = QMenu(self)
         menu.addAction(self.tr("Save picture…"), self.ask_and_save)
         menu.addAction(self.tr("Copy picture"), self.copy_screenshot)
         menu.addSeparator()
-        if self._page.volume is not None:
+        if self._pages.has_volume:
             alone = self._page.enlarged is not None
             text = self.tr("Show all planes") if alone else self.tr("Enlarge this plane")
-            menu.addAction(text, self._toggle_active)
+            menu.addAction(f"{text}\t{plane_key(self._page.active)}", self._toggle_active)
+            other = self.tr("Neurological") if self._is_radiological else self.tr("Radiological")
+            text = self.tr("{name} view").format(name=other)
+            menu.addAction(f"{text}\tO", self._on_orientation_clicked)
+        self._add_switches(menu)
+        menu.addAction(self.tr("Auto contrast") + "\tA", self.auto_contrast)
         if self._compared_title:
             menu.addAction(self.tr("Close comparison"), self.clear_compare)
-        menu.addAction(self.tr("Reset"), self.reset)
+        menu.addAction(self.tr("Reset") + "\tR", self.reset)
         return menu
 
-    def ask_and_save(self) -> None:
-        """Ask for a file name and save what is shown there."""
-        place = QStandardPaths.StandardLocation.PicturesLocation
-        folder = Path(QStandardPaths.writableLocation(place))
-        name = re.sub(r"[^\w.-]+", "_", self._title).strip("_") or "scan"
-        chosen, _ = QFileDialog.getSaveFileName(
-            self, self.tr("Save picture"), str(folder / f"{name}.png"), "PNG (*.png)"
-        )
-        if chosen:
-            path = Path(chosen)
-            self.save_screenshot(path if path.suffix else path.with_suffix(".png"))
+    def _add_switches(self, menu: QMenu) -> None:
+        switches = [(self._bar.crosshair, "X")]
+        if not self._bar.lines.isHidden():
+            switches.append((self._bar.lines, "Space"))
+        for tool, key in switches:
+            action = menu.addAction(f"{tool.text()}\t{key}", tool.toggle)
+            action.setCheckable(True)
+            action.setChecked(tool.isChecked())
 
     def _toggle_active(self) -> None:
         self._page.toggle_enlarged(self._page.active)
 
     def _act_by_key(self, key: Qt.Key) -> bool:
         """Do what a key stands for; tell whether it is known."""
-        has_volume = self._page.volume is not None
+        has_volume = self._pages.has_volume
         actions = {
             Qt.Key.Key_R: self.reset,
             Qt.Key.Key_X: self._bar.crosshair.toggle,
@@ -504,11 +426,10 @@ class SliceViewer(QWidget):
         if has_volume:
             actions[Qt.Key.Key_O] = self._on_orientation_clicked
             actions[Qt.Key.Key_Space] = self._bar.lines.toggle
-        if key in _STEPS:
-            name = self._page.active if has_volume else PICTURE_KEY
-            self.set_slice(name, self.slice_index(name) + _STEPS[key])
-        elif key in _PLANE_KEYS and has_volume:
-            self._page.toggle_enlarged(_PLANE_KEYS[key])
+        if key in STEPS:
+            self._pages.step_active(STEPS[key])
+        elif key in PLANE_KEYS and has_volume:
+            self._page.toggle_enlarged(PLANE_KEYS[key])
         elif key in actions:
             actions[key]()
         else:
@@ -517,8 +438,6 @@ class SliceViewer(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Act on the viewer's keys; planes pass theirs on to here."""
-        ours = Qt.KeyboardModifier.NoModifier | Qt.KeyboardModifier.KeypadModifier
-        is_plain = not (event.modifiers() & ~ours)
-        has_scan = self._stack.currentIndex() != 0
-        if not (is_plain and has_scan and self._act_by_key(Qt.Key(event.key()))):
+        acts = is_plain(event) and not self._pages.is_empty
+        if not (acts and self._act_by_key(Qt.Key(event.key()))):
             super().keyPressEvent(event)

@@ -23,6 +23,12 @@ def apply_theme(app: QApplication) -> None:
     app.setStyleSheet(_STYLE)
 
 
+def alarm_colour(palette: QPalette) -> QColor:
+    """Return a red that can be read on the window's colour."""
+    is_dark = palette.color(QPalette.ColorRole.Window).lightness() < 128
+    return QColor("#ff8a80" if is_dark else "#b3261e")
+
+
 def rail_icon(name: str, colour: QColor, size: int = 24) -> QIcon:
     """Return an icon of ``resources/icons`` drawn in one colour."""
     picture = QPixmap(QSize(size * 2, size * 2))

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
-from PySide6.QtGui import QShowEvent
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QPalette, QShowEvent
 from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
@@ -35,13 +35,14 @@ from mrifcl_gui.config_form import AlertLabel, Chip, ConfigForm
 from mrifcl_gui.curves_view import CurvesView
 from mrifcl_gui.run_queue import RunQueueView, RunState, run_text
 from mrifcl_gui.task_dock import duration_text
+from mrifcl_gui.weights_field import WeightsStates, dropped_weights
 
 LEFT_WIDTH = 376
 EMPTY_WIDTH = 440
 REDRAW_MS = 100
+SETTLE_MS = 300
 MOST_EPOCHS_KEPT = 400
 FRONT_FIELDS = ("epochs", "mode", "seed", "learning_rate", "batch", "weights")
-_BATCH_NORM_NETWORKS = ("resnet101", "googlenet", "cnn2d")
 _QUEUE_STATES: dict[str, RunState] = {
     "finished": "done",
     "done": "done",
@@ -71,6 +72,7 @@ class TrainingPanel(QWidget):
     settings_changed = Signal()
     queue_changed = Signal(list)
     analyse_requested = Signal(object)
+    weights_asked = Signal(list, str)  # networks that start from weights, and what was asked for
 
     def __init__(
         self,
@@ -80,11 +82,19 @@ class TrainingPanel(QWidget):
     ) -> None:
         super().__init__(parent)
         self._has_cohort = False
+        self._cubes_refused = ""
         self._is_running = False
         self._n_asked = 0
+        self._starts_from_cubes = False
         self._networks: dict[str, Chip] = {}
         self._regimes: dict[str, Chip] = {}
+        self._asked_weights: tuple[list[str], str] = ([], "")
+        self._weights_settled = QTimer(self)
+        self._weights_settled.setSingleShot(True)
+        self._weights_settled.setInterval(SETTLE_MS)
+        self._weights_settled.timeout.connect(self._on_weights_settled)
         self._cohort_text = QLabel(self)
+        self._network_notes = QLabel(self)
         self._refused = AlertLabel(self)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(16, 16, 16, 16)
@@ -103,10 +113,16 @@ class TrainingPanel(QWidget):
         self.live.analyse_requested.connect(self.analyse_requested)
         self._check_chips({"googlenet"}, {"scratch"})
         self.set_no_cohort()
+        self.setAcceptDrops(True)
 
-    def set_cohort(self, classes: tuple[str, ...], text: str) -> None:
-        """Allow training on a cohort of ``classes``; ``text`` says what is in it."""
+    def set_cohort(self, classes: tuple[str, ...], text: str, *, cubes_refused: str = "") -> None:
+        """Allow training on a cohort of ``classes``; ``text`` says what is in it.
+
+        ``cubes_refused`` says why the 3-D CNN cannot be trained on it; empty where it can.
+        """
         self._has_cohort = True
+        self._cubes_refused = cubes_refused
+        self._on_choice_changed()
         self._cohort_text.setText(text or ", ".join(classes))
         self._show_empty(
             self.tr("Ready to train"),
@@ -119,6 +135,7 @@ class TrainingPanel(QWidget):
     def set_no_cohort(self) -> None:
         """Say that a cohort is needed first."""
         self._has_cohort = False
+        self._cubes_refused = ""
         self._cohort_text.setText(self.tr("No cohort is open"))
         self._show_empty(
             self.tr("No cohort yet"),
@@ -126,7 +143,9 @@ class TrainingPanel(QWidget):
         )
 
     def settings(self) -> RunSettings:
-        """Return the form's settings; network and regime are those of its last settings.
+        """Return the form's settings with the first chosen network and regime that can be.
+
+        Networks for slices come first: what is cut and audited is then what most runs see.
 
         Raises
         ------
@@ -166,6 +185,24 @@ class TrainingPanel(QWidget):
         self.live.end(state, text)
         self._update_buttons()
 
+    def ask_for_weights(self) -> None:
+        """Ask once more whether the weights are here: a file may have come or gone."""
+        networks, asked = self._asked_weights
+        if networks:
+            self.weights_asked.emit(networks, asked)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Accept a weights file; anything else is for the window."""
+        if dropped_weights(event.mimeData()):
+            event.acceptProposedAction()
+        else:
+            event.ignore()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Take a dropped weights file over into the form."""
+        self.form.editor("weights").setText(dropped_weights(event.mimeData()))
+        event.acceptProposedAction()
+
     def set_queue_state(self, index: int, state: RunState, text: str = "") -> None:
         """Set the state of one entry of the queue."""
         self.queue.set_state(index, state, text)
@@ -192,9 +229,16 @@ class TrainingPanel(QWidget):
         layout.addWidget(self._cohort_text)
         layout.addWidget(_heading(self.tr("Networks"), inside))
         layout.addLayout(self._build_chips(config.NETWORK_TITLES, self._networks, "network", 2))
+        self._network_notes.setTextFormat(Qt.TextFormat.PlainText)
+        self._network_notes.setWordWrap(True)
+        self._network_notes.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        layout.addWidget(self._network_notes)
         layout.addWidget(_heading(self.tr("Regimes"), inside))
         layout.addLayout(self._build_chips(config.REGIME_TITLES, self._regimes, "regime", 3))
         layout.addWidget(self._refused)
+        # Here, not below its field: the button must be seen without scrolling.
+        self.weights_states = WeightsStates(self)
+        layout.addWidget(self.weights_states)
         layout.addSpacing(8)
         self.form = ConfigForm(self, hidden=("network", "regime"), front=FRONT_FIELDS)
         layout.addWidget(self.form)
@@ -212,7 +256,10 @@ class TrainingPanel(QWidget):
         layout = QGridLayout()
         layout.setSpacing(8)
         for place, (name, title) in enumerate(titles.items()):
-            chip = Chip(title, config.find_field(setting).help, self)
+            help_text = config.find_field(setting).help
+            if setting == "network":
+                help_text = f"{title}: {config.NETWORK_NOTES[name]}"
+            chip = Chip(title, help_text, self)
             chip.toggled.connect(self._on_choice_changed)
             chips[name] = chip
             layout.addWidget(chip, place // columns, place % columns)
@@ -270,11 +317,55 @@ class TrainingPanel(QWidget):
 
     def _on_choice_changed(self) -> None:
         networks = [name for name, chip in self._networks.items() if chip.isChecked()]
-        self.form.show_paper_values(networks)
+        self._start_from(networks)
+        self.form.show_for(networks, [name for name, c in self._regimes.items() if c.isChecked()])
+        self._network_notes.setText(self._notes_on(networks))
+        self._network_notes.setVisible(bool(networks))
         runs, refusal = self._product(RunSettings())
         self._n_asked = len(runs)
         self._refused.show_text(refusal)
         self._update_buttons()
+        self._weights_settled.start()
+
+    def _start_from(self, networks: Sequence[str]) -> None:
+        """Let the form's settings be those of the first chosen network."""
+        if not networks:
+            return
+        first = sorted(networks, key=lambda name: name == "cnn3d")[0]
+        regimes = [name for name, chip in self._regimes.items() if chip.isChecked()]
+        # The custom CNNs start from scratch unless a run is named.
+        is_any = first in NETWORKS_WITH_WEIGHTS or self.form.editor("weights").text().strip()
+        before = self._starts_from_cubes
+        self._starts_from_cubes = first == "cnn3d"
+        self.form.set_start(first, regimes[0] if regimes and is_any else "scratch")
+        if before != self._starts_from_cubes:
+            self.settings_changed.emit()
+
+    def _notes_on(self, networks: Sequence[str]) -> str:
+        """Say of each chosen network which layer its FCL is."""
+        return "\n".join(
+            f"{config.NETWORK_TITLES[name]}: {config.NETWORK_NOTES[name]}" for name in networks
+        )
+
+    def _on_weights_settled(self) -> None:
+        """Ask for the weights once typing has come to rest, where the answer may be another."""
+        pretrained = any(
+            chip.isChecked() for name, chip in self._regimes.items() if name != "scratch"
+        )
+        asked = self.form.editor("weights").text().strip()
+        # The custom CNNs have no weights but those that are named.
+        networks = [
+            name
+            for name, chip in self._networks.items()
+            if chip.isChecked() and pretrained and (asked or name not in config.CUSTOM_CNNS)
+        ]
+        if (networks, asked) == self._asked_weights:
+            return
+        self._asked_weights = networks, asked
+        if networks:
+            self.weights_asked.emit(networks, asked)
+        else:
+            self.weights_states.show_states([])
 
     def _product(self, base: RunSettings) -> tuple[list[RunSettings], str]:
         """Return every checked network x regime that can be, and why some cannot."""
@@ -282,6 +373,9 @@ class TrainingPanel(QWidget):
         weights = self.form.editor("weights").text().strip()
         for network, regime in itertools.product(self._networks, self._regimes):
             if not (self._networks[network].isChecked() and self._regimes[regime].isChecked()):
+                continue
+            if network == "cnn3d" and self._cubes_refused:
+                refusal = self._cubes_refused
                 continue
             try:
                 values = {"network": network, "regime": regime, "weights": weights}
@@ -297,7 +391,9 @@ class TrainingPanel(QWidget):
         except SettingsError:
             self.form.focus_first_fault()
             return []
-        return self._product(base)[0]
+        runs, refusal = self._product(base)
+        self._refused.show_text(refusal)
+        return runs
 
     def _on_add(self) -> None:
         self.queue.add(self._asked_runs())
@@ -525,7 +621,7 @@ class LiveRunView(QWidget):
 
     def _swing_note(self, settings: RunSettings) -> str:
         has_lag = (
-            settings.training.network in _BATCH_NORM_NETWORKS
+            settings.training.network in config.BATCH_NORM_NETWORKS
             and settings.training.regime != "frozen"
         )
         return (

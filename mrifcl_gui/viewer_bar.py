@@ -6,6 +6,7 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from mrifcl_gui.elided_label import ElidedLabel
+from mrifcl_gui.wrapping_row import WrappingRow
 
 
 class ViewerBar(QWidget):
@@ -34,8 +35,9 @@ class ViewerBar(QWidget):
         column.setSpacing(6)
         column.addLayout(_row(self.title, self.badge, self.flip))
         column.addWidget(self._build_comparison())
-        tools = _row(*self.tools())
-        tools.addStretch(1)
+        tools = WrappingRow(spacing=8)
+        for tool in self.tools():
+            tools.addWidget(tool)
         column.addLayout(tools)
 
     def tools(self) -> tuple[QToolButton, ...]:
@@ -88,7 +90,7 @@ class ViewerBar(QWidget):
         """Write which scan is compared, or (None) that none is."""
         self._comparison.setVisible(title is not None)
         if title is not None:
-            text = self.tr("Right: {title}").format(title=title)
+            text = self.tr("Compared with {title} (second column)").format(title=title)
             if is_shifted:
                 text += self.tr("  (no common place in mm: laid middle on middle)")
             self._compared.setText(text)

@@ -8,7 +8,6 @@ _WARNING = "#f2b84b"
 
 VIEWER_STYLE = f"""
 SliceViewer {{ background: {BACKGROUND.name()}; }}
-SliceViewer QWidget {{ background: transparent; }}
 SliceViewer QLabel {{ background: transparent; color: {TEXT.name()}; }}
 SliceViewer QLabel#badge {{ border: 1px solid {_WARNING}; border-radius: 3px;
     color: {_WARNING}; padding: 1px 6px; }}

@@ -15,6 +15,9 @@ from mrifcl_gui.plane_drawing import FAINT_TEXT, SliceLines
 from mrifcl_gui.plane_view import PlaneView
 from mrifcl_gui.slice_planes import PLANES, SlicePlane, Voxel, clip_voxel, plane_called
 
+# After this long without a change, window and level are taken as chosen.
+_SETTLED_MS = 200
+
 
 class VolumePlanes(QObject):
     """Holds three views and keeps them on one voxel, one window and one convention.
@@ -39,6 +42,7 @@ class VolumePlanes(QObject):
         self.views = {
             name: PlaneView(key_prefix + name, title, clock) for name, title in names.items()
         }
+        self._titles = {name: plane_title(name) for name in names}
         self._volume: Volume | None = None
         self._grey: GreyVolume | None = None
         self._voxel: Voxel = (0, 0, 0)
@@ -114,6 +118,9 @@ class VolumePlanes(QObject):
         """Set the intensities that are black and white."""
         if self._grey is not None:
             self._grey.set_limits(low, high)
+            if self._grey.has_levels:
+                # Not while the window is dragged: each move would make the greys of the last vain.
+                self._preparing.start(_SETTLED_MS)
             for view in self.views.values():
                 view.refresh()
 
@@ -171,6 +178,7 @@ class VolumePlanes(QObject):
         if self._grey is None or self._grey.is_ready:
             self._preparing.stop()
         else:
+            self._preparing.setInterval(0)
             self._grey.prepare_part()
 
     def _is_mirrored(self, plane: SlicePlane) -> bool:
@@ -193,7 +201,7 @@ class VolumePlanes(QObject):
     def _write_caption(self, plane: SlicePlane) -> None:
         assert self._volume is not None
         count = self._volume.voxels.shape[plane.along]
-        caption = f"{plane_title(plane.name)}  {self._voxel[plane.along] + 1} / {count}"
+        caption = f"{self._titles[plane.name]}  {self._voxel[plane.along] + 1} / {count}"
         if self._is_outside:
             caption += self.tr("  (outside)")
         self.views[plane.name].set_caption(caption)

@@ -45,7 +45,7 @@ class WrappingRow(QLayout):
 
     def sizeHint(self) -> QSize:
         """Return the size of one line."""
-        sizes = [item.sizeHint() for item in self._items]
+        sizes = [item.sizeHint() for item in self._items if not item.isEmpty()]
         width = sum(size.width() for size in sizes) + self._gap * max(len(sizes) - 1, 0)
         return QSize(width, max((size.height() for size in sizes), default=0))
 
@@ -65,6 +65,8 @@ class WrappingRow(QLayout):
     def _place(self, rect: QRect, *, moves: bool) -> int:
         x, y, line_height = rect.x(), rect.y(), 0
         for item in self._items:
+            if item.isEmpty():
+                continue  # hidden
             size = item.sizeHint()
             if x > rect.x() and x + size.width() > rect.right() + 1:
                 x, y, line_height = rect.x(), y + line_height + self._gap // 4, 0

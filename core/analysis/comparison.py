@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from core.analysis.evaluation import accuracy, accuracy_by_subject
 from core.analysis.features import joint_warning
 from core.config import NETWORK_TITLES
+from core.data.split import split_name
 from core.figure import Table
 from core.run_folder import Run
 
@@ -20,7 +21,7 @@ RowRegime = Literal["frozen", "fine-tuned", "scratch", "scratch long"]
 Verdict = Literal["holds", "refuted", "cannot be told"]
 
 ROW_REGIMES: tuple[RowRegime, ...] = ("frozen", "fine-tuned", "scratch", "scratch long")
-_SHORT_EPOCHS = {"resnet101": 20, "googlenet": 30, "vgg19": 30, "cnn2d": 50}
+_SHORT_EPOCHS = {"resnet101": 20, "googlenet": 30, "vgg19": 30, "cnn2d": 50, "cnn3d": 50}
 _RESAMPLES = 2000
 # With fewer subjects no difference can reach the 5 % level (2 / 2**6 = 0.03).
 _FEWEST_SUBJECTS = 6
@@ -221,7 +222,7 @@ def _judge(own: Mapping[RowRegime, Run], judge: _Judge) -> tuple[Verdict, str]:
     if missing:
         return "cannot be told", f"no finished run: {', '.join(missing)}"
     chosen = [own[regime] for regime in ROW_REGIMES if regime in needed]
-    modes = {run.settings.split.mode for run in chosen}
+    modes = {split_name(run.settings.split) for run in chosen}
     if len(modes) > 1:
         return "cannot be told", f"split differently: {', '.join(sorted(modes))}"
     test = {regime: accuracy(run.features.of_part("test")).accuracy for regime, run in own.items()}
@@ -252,7 +253,7 @@ def _table_row(run: Run) -> tuple[Any, ...]:
         run.network_title,
         row_regime(run),
         _epochs_done(run),
-        run.settings.split.mode,
+        split_name(run.settings.split),
         train,
         validation,
         test,

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.analysis.features import By, features_of, subject_means
+from core.config import BATCH_NORM_NETWORKS
 from core.errors import AnalysisError
 from core.figure import BLUE, GREY, VERMILLION, Axis, Curve, Figure, HeatMap, Panel, Table
 from core.run_folder import PARTS, Features, Run
 
 # Half-width of a 95 % interval in standard deviations.
 _TWO_SIDED_95 = 1.959964
-_BATCH_NORM_NETWORKS = ("googlenet", "resnet101", "cnn2d")
 BATCH_NORM_NOTE = (
     "With batch norm from scratch the training loss falls smoothly while accuracy in evaluation "
     "mode can swing from epoch to epoch (between 50 and 97 % was seen): the running statistics "
@@ -219,7 +219,7 @@ def curves(run: Run) -> Figure:
         "network in evaluation mode after it."
     )
     training = run.settings.training
-    if training.network in _BATCH_NORM_NETWORKS and training.regime == "scratch":
+    if training.network in BATCH_NORM_NETWORKS and training.regime == "scratch":
         caption += f" {BATCH_NORM_NOTE}"
     return Figure(
         name="curves",

@@ -8,12 +8,12 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Literal
 
 from core import text_file
-from core.data.findings import finding_from_record, finding_record
+from core.data.findings import Finding, code_of, finding_from_record, finding_record
 from core.errors import CohortError
 
 FORMAT_VERSION = 1
@@ -62,6 +62,10 @@ class Scan:
         Whether it takes part.
     flipped : bool
         Whether the user had left and right exchanged, because the file does not tell them.
+    stamps : tuple of (int, int)
+        Size in bytes and time of the last change in ns of each file when it was scanned, the
+        voxels of an Analyze pair after its header; empty where not known. Copies of a scan have
+        others, so they are not compared.
     """
 
     key: str
@@ -81,11 +85,12 @@ class Scan:
     voxels_sha256: str = ""
     found_label: str = ""
     flipped: bool = False
+    stamps: tuple[tuple[int, int], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that was left out, and why, with what to do."""
+    """A file that was left out, and why, with what to do; a Finding has a code too."""
 
     file: str
     reason: str
@@ -269,7 +274,7 @@ def save_cohort(cohort: Cohort, folder: Path) -> Path:
         "classes": cohort.classes,
         "simulated": cohort.simulated,
         "scans": [_scan_record(scan) for scan in cohort.scans],
-        "skipped": [dataclasses.asdict(item) for item in cohort.skipped],
+        "skipped": [_skipped_record(item) for item in cohort.skipped],
         "warnings": [finding_record(item) for item in cohort.warnings],
     }
     text_file.write_json(folder / COHORT_FILE, record)
@@ -318,10 +323,7 @@ def _cohort_from_record(record: Any, path: Path) -> Cohort:  # noqa: ANN401 - pa
             root=(path.parent / record["root"]).resolve(),
             classes=tuple(record["classes"]),
             scans=tuple(_scan_from_record(item) for item in record["scans"]),
-            skipped=tuple(
-                Skipped(str(item["file"]), str(item["reason"]))
-                for item in record.get("skipped", ())
-            ),
+            skipped=tuple(_skipped_from_record(item) for item in record.get("skipped", ())),
             warnings=tuple(finding_from_record(item) for item in record.get("warnings", ())),
             simulated=bool(record.get("simulated", False)),
         )
@@ -360,6 +362,7 @@ def _scan_from_record(item: Mapping[str, Any]) -> Scan:
         datatype=str(item.get("datatype", "")),
         voxels_sha256=str(item.get("voxels_sha256", "")),
         found_label=str(item.get("found_label", item["label"])),
+        stamps=tuple((int(size), int(time)) for size, time in item.get("stamps", ())),
     )
 
 
@@ -368,6 +371,14 @@ def _scan_record(scan: Scan) -> dict[str, Any]:
         **dataclasses.asdict(scan),
         "warnings": [finding_record(item) for item in scan.warnings],
     }
+
+
+def _skipped_record(item: Skipped) -> dict[str, str]:
+    return {"file": item.file, "reason": str(item.reason), "code": code_of(item.reason)}
+
+
+def _skipped_from_record(item: Mapping[str, Any]) -> Skipped:
+    return Skipped(str(item["file"]), Finding(str(item["reason"]), str(item.get("code", ""))))
 
 
 def _is_below_root(file: str) -> bool:

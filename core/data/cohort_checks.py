@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from core.data.cohort import Cohort, Scan, order_classes, twin_scans
 from core.data.findings import Finding, code_of
 from core.data.labels import LabelTable, is_formula, some
+from core.data.scan_files import hash_scan
 from core.data.twins import hash_alike, sample_volumes
-from core.progress import Operation
+from core.progress import Operation, Progress
 
 _NAMED_SUBJECTS = 3
 # Reasons for leaving a file out that are no fault of a scan.
@@ -57,12 +58,16 @@ def check_cohort(
         What was seen while scanning; without it those findings stay as they are.
     all_voxels : bool
         Compare the voxels of all scans, however long it takes; otherwise only as far as
-        little has to be read (see `core.data.twins`).
+        little has to be read (see `core.data.twins`). Every file is then also compared with
+        its hash.
     """
+    found: list[str] = []
+    if all_voxels:
+        found += yield from _changed_scans(cohort)
     samples = yield from sample_volumes(cohort, without_limit=all_voxels)
     cohort = yield from hash_alike(cohort, samples)
     bright = {key: sample.bright for key, sample in samples.items()}
-    found: list[str] = [*_findings(cohort), *_odd_intensity(cohort.included_scans, bright)]
+    found += [*_findings(cohort), *_odd_intensity(cohort.included_scans, bright)]
     if facts is None:
         found += [item for item in cohort.warnings if code_of(item) not in _REPEATABLE]
     else:
@@ -73,12 +78,45 @@ def check_cohort(
 def refreshed(cohort: Cohort) -> Cohort:
     """Return the cohort with its findings made anew after an edit, without reading a file."""
     kept = [item for item in cohort.warnings if code_of(item) not in _REPEATABLE]
-    kept += [item for item in cohort.warnings if code_of(item) == "odd_intensity"]
+    kept += [item for item in cohort.warnings if code_of(item) in _FROM_FILES]
     return replace(cohort, warnings=tuple(sorted([*_findings(cohort), *kept], key=_gravity)))
+
+
+def take_over(checked: Cohort, cohort: Cohort) -> Cohort:
+    """Return ``cohort``, edited meanwhile, with what was read of its files for ``checked``."""
+    hashes = {scan.key: scan.voxels_sha256 for scan in checked.scans}
+    scans = tuple(
+        replace(scan, voxels_sha256=hashes.get(scan.key, scan.voxels_sha256))
+        for scan in cohort.scans
+    )
+    kept = [item for item in cohort.warnings if code_of(item) not in _FROM_FILES]
+    kept += [item for item in checked.warnings if code_of(item) in _FROM_FILES]
+    return refreshed(replace(cohort, scans=scans, warnings=tuple(kept)))
+
+
+def _changed_scans(cohort: Cohort) -> Operation[list[Finding]]:
+    changed = []
+    scans = [scan for scan in cohort.included_scans if scan.sha256]
+    for done, scan in enumerate(scans):
+        yield Progress("Reading the files", done, len(scans))
+        try:
+            is_same = hash_scan(cohort.root, scan.files) == scan.sha256
+        except OSError:
+            is_same = False
+        if not is_same:
+            changed.append(scan.files[0])
+    if not changed:
+        return []
+    text = (
+        f"{len(changed)} scans have changed or gone since they were scanned ({some(changed)}). "
+        "Scan the folder again."
+    )
+    return [Finding(text, "scan_changed")]
 
 
 # Findings that a stored cohort gives again, the gravest first; others come from scanning.
 _REPEATABLE = (
+    "scan_changed",
     "subject_in_two_classes",
     "same_scan_in_two",
     "single_class",
@@ -94,6 +132,10 @@ _REPEATABLE = (
     "repeat_visits",
     "formula",
 )
+
+
+# Those of them that need the files to be read again.
+_FROM_FILES = ("scan_changed", "odd_intensity")
 
 
 def _gravity(item: str) -> int:
@@ -152,15 +194,23 @@ def _two_classes(scans: Sequence[Scan]) -> Iterable[Finding]:
 def _twin_findings(scans: Sequence[Scan]) -> Iterable[Finding]:
     for twins in twin_scans(scans):
         if len({scan.label for scan in twins}) > 1:
-            places = " and ".join(f"{scan.files[0]} ({scan.label})" for scan in twins)
+            # Of each class the first, so that both are named where there are many.
+            firsts = list({scan.label: scan for scan in reversed(twins)}.values())[::-1]
+            ordered = [*firsts, *(scan for scan in twins if scan not in firsts)]
+            places = [f"{scan.files[0]} ({scan.label})" for scan in ordered]
             yield Finding(
-                f"{places} are the same scan in two classes. Leave one out.", "same_scan_in_two"
+                f"{_joined(places)} are the same scan in two classes. Leave one out.",
+                "same_scan_in_two",
             )
         else:
             yield Finding(
-                f"{' and '.join(scan.key for scan in twins)} are the same scan. Leave one out.",
+                f"{_joined([scan.key for scan in twins])} are the same scan. Leave one out.",
                 "duplicate_scan",
             )
+
+
+def _joined(names: Sequence[str]) -> str:
+    return " and ".join(names) if len(names) <= _NAMED_SUBJECTS else some(names)
 
 
 def _unknown_subjects(scans: Sequence[Scan]) -> Iterable[Finding]:
@@ -306,30 +356,52 @@ def _odd_intensity(scans: Sequence[Scan], bright: Mapping[str, float]) -> Iterab
 
 def _separating(scans: Sequence[Scan]) -> Iterable[Finding]:
     volumes = [scan for scan in scans if scan.kind != "slices"]
-    if len(volumes) < _SEPARATES_SCANS:
+    pictures = [scan for scan in scans if scan.kind == "slices"]
+    yield from _separating_among(
+        volumes,
+        (
+            (_spacing_of, "voxel size"),
+            (lambda scan: scan.shape, "number of voxels"),
+            (lambda scan: scan.datatype, "kind of number"),
+            (lambda scan: scan.orientation, "orientation of storage"),
+        ),
+    )
+    yield from _separating_among(
+        pictures,
+        (
+            (lambda scan: scan.shape, "number of pixels"),
+            (lambda scan: scan.datatype, "kind of number"),
+        ),
+    )
+
+
+def _separating_among(
+    scans: Sequence[Scan], properties: Iterable[tuple[Callable[[Scan], object], str]]
+) -> Iterable[Finding]:
+    if len(scans) < _SEPARATES_SCANS:
         return
-    usual = Counter(scan.label for scan in volumes).most_common(1)[0][1] / len(volumes)
-    for of, words in (
-        (_spacing_of, "voxel size"),
-        (lambda scan: scan.shape, "number of voxels"),
-        (lambda scan: scan.datatype, "kind of number"),
-        (lambda scan: scan.orientation, "orientation of storage"),
-    ):
+    usual = Counter(scan.label for scan in scans).most_common(1)[0][1] / len(scans)
+    found: dict[str, float] = {}
+    for of, words in properties:
         told = defaultdict[object, Counter[str]](Counter)
-        for scan in volumes:
+        for scan in scans:
             told[of(scan)][scan.label] += 1
         # As many groups as scans would tell any class.
-        if not 1 < len(told) <= len(volumes) / 3:
+        if not 1 < len(told) <= len(scans) / 3:
             continue
-        share = sum(max(counter.values()) for counter in told.values()) / len(volumes)
+        share = sum(max(counter.values()) for counter in told.values()) / len(scans)
         if share > _SEPARATES_FROM and share > usual:
-            yield Finding(
-                f"The {words} alone tells the class of {share:.0%} of the scans: a network can "
-                "learn the scanner, not the disease. Take scans of the same protocol in all "
-                "classes.",
-                "scanner_separates",
-            )
-            return
+            found[words] = share
+    if found:
+        words, share = max(found.items(), key=lambda item: item[1])
+        others = [other for other in found if other != words]
+        more = f" (so do: {', '.join(others)})" if others else ""
+        yield Finding(
+            f"The {words} alone tells the class of {share:.0%} of the scans{more}: a network can "
+            "learn the scanner, not the disease. Take scans of the same protocol in all "
+            "classes.",
+            "scanner_separates",
+        )
 
 
 def _spacing_of(scan: Scan) -> tuple[int, ...]:
@@ -345,9 +417,10 @@ def _repeat_visits(scans: Sequence[Scan]) -> Iterable[Finding]:
         subject for subject, count in counts.items() if count > 1 and len(labels[subject]) == 1
     )
     if repeated:
+        have = "1 subject has" if len(repeated) == 1 else f"{len(repeated)} subjects have"
         yield Finding(
-            f"{len(repeated)} subjects have more than one scan ({some(repeated)}). A split by "
-            "subject keeps them in one part; take it.",
+            f"{have} more than one scan ({some(repeated)}). A split by subject keeps the scans "
+            "of a subject in one part; take it.",
             "repeat_visits",
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.data.dicom_codecs import decode
 from core.data.dicom_file import (
-    MISSING_PYDICOM,
     DicomSlice,
     NoSliceError,
     PixelLayout,
@@ -21,9 +21,11 @@ from core.data.dicom_file import (
     read_slices,
 )
 from core.data.dicom_series import Series, arrange, name_of, orientations
+from core.data.drive import retried
 from core.data.file_kind import shown_name
 from core.data.findings import Finding
 from core.data.nifti_checks import spacing_of
+from core.data.pydicom_gateway import MISSING_PYDICOM
 from core.data.study_keys import StudyKeys, write_key_file
 from core.data.volume import Volume
 from core.data.voxel_reading import contrast_findings
@@ -155,8 +157,8 @@ def _load(series: Series, warnings: tuple[str, ...]) -> Volume:
     # The same memory in the order of the files, so that it is filled without a second copy.
     back = nib.ornt_transform([[0, 1], [1, 1], [2, 1]], turn)
     stored = nib.apply_orientation(voxels, back)
-    for k, item in enumerate(series.slices):
-        stored[:, :, k] = _read_pixels(item).T
+    for k, (item, raw) in enumerate(zip(series.slices, _raw_pixels(series), strict=True)):
+        stored[:, :, k] = _scaled(item, raw).T
     if series.slices[0].is_inverted:
         np.subtract(voxels.min() + voxels.max(), voxels, out=voxels)
     affine = series.affine @ nib.inv_ornt_aff(turn, series.shape)
@@ -170,26 +172,47 @@ def _load(series: Series, warnings: tuple[str, ...]) -> Volume:
     )
 
 
-def _read_pixels(item: DicomSlice) -> NDArray[np.float32]:
-    """Read one slice, shape (rows, columns)."""
+def _raw_pixels(series: Series) -> Iterator[NDArray[Any]]:
+    """Yield the pixels of each slice as stored, shape (rows, columns)."""
+    packed = [
+        (item.path, item.frame, (item.layout.rows, item.layout.columns), item.layout.dtype)
+        for item in series.slices
+        if item.is_compressed
+    ]
+    unpacked = decode(packed, name_of(series.slices[0]))
+    for item in series.slices:
+        yield next(unpacked) if item.is_compressed else _read_pixels(item)
+
+
+def _read_pixels(item: DicomSlice) -> NDArray[Any]:
     layout = item.layout
-    try:
-        with item.path.open("rb") as file:
-            file.seek(item.pixels_at)
-            content = file.read(layout.n_bytes)
-    except OSError as error:
-        raise ScanError(
-            f"'{shown_name(item.path)}' cannot be read: {error.strerror}. Check the drive and its "
-            "access rights."
-        ) from error
+    content = _bytes_at(item.path, item.pixels_at, layout.n_bytes)
     if len(content) < layout.n_bytes:
         raise ScanError(
             f"'{shown_name(item.path)}' is incomplete: it has changed while it was read. Copy it "
             "again from the source."
         )
-    raw = np.frombuffer(content, dtype=layout.dtype).reshape(layout.rows, layout.columns)
+    return np.frombuffer(content, dtype=layout.dtype).reshape(layout.rows, layout.columns)
+
+
+@retried
+def _bytes_at(path: Path, start: int, n_bytes: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            return file.read(n_bytes)
+    except OSError as error:
+        raise ScanError(
+            f"'{shown_name(path)}' cannot be read: {error.strerror}. Check the drive and its "
+            "access rights."
+        ) from error
+
+
+def _scaled(item: DicomSlice, raw: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the values that stored pixels stand for."""
     with np.errstate(over="ignore", invalid="ignore"):
-        values = _stored_values(raw, layout) * np.float32(item.slope) + np.float32(item.intercept)
+        values = _stored_values(raw, item.layout) * np.float32(item.slope)
+        values += np.float32(item.intercept)
     if not np.isfinite(values).all():
         raise ScanError(
             f"The scaling (rescale slope and intercept) in the header of '{shown_name(item.path)}' "

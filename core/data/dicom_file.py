@@ -6,13 +6,12 @@ import logging
 import math
 import re
 import struct
-import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from core.data.dicom_codecs import COMPRESSED, check_pieces, require_codec
 from core.data.dicom_values import (
     Vector,
     first_numbers,
@@ -23,15 +22,14 @@ from core.data.dicom_values import (
     text_hash,
     whole_number,
 )
+from core.data.drive import once_more, retried
 from core.data.file_kind import shown_name
+from core.data.person_names import word_hashes
+from core.data.pydicom_gateway import quiet_pydicom
 from core.errors import ScanError
 
 logger = logging.getLogger(__name__)
 
-MISSING_PYDICOM = (
-    "To read DICOM files, the package pydicom is needed. Add it with "
-    "'pip install \"mri-fcl[dicom]\"', or save the scan as NIfTI (.nii.gz)."
-)
 MAX_VOLUME_BYTES = 2 * 1024**3
 _MAX_FRAMES = 4096
 _MARK, _MARK_AT = b"DICM", 128
@@ -50,10 +48,9 @@ _UNCOMPRESSED = {
     "1.2.840.10008.1.2.1": "<",
     "1.2.840.10008.1.2.2": ">",
 }
-_COMPRESSED_STARTS = {
+_UNREAD_STARTS = {
     "1.2.840.10008.1.2.1.99": "deflate",
-    "1.2.840.10008.1.2.4.": "JPEG or video",
-    "1.2.840.10008.1.2.5": "RLE",
+    "1.2.840.10008.1.2.4.": "a rare kind of JPEG, or video",
 }
 
 _PATIENT_NAME, _PATIENT_ID, _BIRTH_DATE = 0x00100010, 0x00100020, 0x00100030
@@ -129,6 +126,11 @@ class DicomSlice:
         Whether small values are bright.
     doubts : frozenset of str
         ``identifiers``, ``burned_in``, ``preamble``, ``no_patient_id``.
+    is_compressed : bool
+        Whether the pixels must be unpacked first; ``pixels_at`` is then where the file's packed
+        pictures begin.
+    name_words : frozenset of str
+        Hashes of the words of the patient's name, to notice them in the names of folders.
     """
 
     path: Path
@@ -146,26 +148,33 @@ class DicomSlice:
     intercept: float
     is_inverted: bool
     doubts: frozenset[str]
+    is_compressed: bool = False
+    name_words: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 def is_dicom(path: Path) -> bool:
     """Tell by its content, not its name, whether a file is a DICOM file."""
     try:
-        with path.open("rb") as file:
-            return _has_mark(file.read(_MARK_AT + len(_MARK)))
+        return once_more(lambda: _has_mark(_start_of(path)))
     except OSError:
         return False
+
+
+def _start_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_MARK_AT + len(_MARK))
 
 
 def is_available() -> bool:
     """Tell whether DICOM files can be read here (pydicom is an extra)."""
     try:
-        _pydicom()
+        quiet_pydicom()
     except ScanError:
         return False
     return True
 
 
+@retried
 def read_slices(path: Path) -> tuple[DicomSlice, ...]:
     """Read the header of a DICOM file and check it against the file's size; no pixel is read.
 
@@ -190,9 +199,12 @@ def read_slices(path: Path) -> tuple[DicomSlice, ...]:
         with path.open("rb") as file:
             start = file.read(_MARK_AT + len(_MARK))
             _check_start(path, start)
-            byte_order = _byte_order(path, _transfer_syntax(file))
+            syntax = _transfer_syntax(file)
+            byte_order = _byte_order(path, syntax)
             dataset, at = _read_header(path, file, size)
             length, data_at = _pixel_element(file, at, dataset)
+            if length is not None and syntax in COMPRESSED:
+                check_pieces(path, file, data_at, size)
     except OSError as error:
         raise ScanError(
             f"'{shown_name(path)}' cannot be read: {error.strerror}. Check the drive and its "
@@ -204,22 +216,16 @@ def read_slices(path: Path) -> tuple[DicomSlice, ...]:
             "Choose the files of the scan."
         )
     layout, n_frames = _read_layout(path, dataset, byte_order)
+    if syntax in COMPRESSED:
+        _check_sizes(path, layout, n_frames)
+        require_codec(path, syntax, layout.bits_stored)
+        places = [data_at] * n_frames
+        packed = _slices(path, dataset, start, layout, places)
+        return tuple(replace(item, is_compressed=True) for item in packed)
     _check_length(path, min(length, size - data_at), layout, n_frames)
+    _check_sizes(path, layout, n_frames)
     places = [data_at + layout.n_bytes * frame for frame in range(n_frames)]
     return _slices(path, dataset, start, layout, places)
-
-
-@cache
-def _pydicom() -> Any:  # noqa: ANN401 - followed as untyped
-    try:
-        import pydicom
-    except ImportError as error:
-        raise ScanError(MISSING_PYDICOM) from error
-    # Its remarks may quote the header.
-    warnings.filterwarnings("ignore", module="pydicom")
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
-    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-    return pydicom
 
 
 def _has_mark(start: bytes) -> bool:
@@ -263,7 +269,9 @@ def _byte_order(path: Path, syntax: str) -> str:
         )
     if syntax in _UNCOMPRESSED:
         return _UNCOMPRESSED[syntax]
-    for start, name in _COMPRESSED_STARTS.items():
+    if syntax in COMPRESSED:
+        return "<"
+    for start, name in _UNREAD_STARTS.items():
         if syntax.startswith(start):
             raise ScanError(
                 f"'{shown_name(path)}' is compressed ({name}), which is not supported. Export it "
@@ -307,7 +315,7 @@ class _BoundedFile:
 
 def _read_header(path: Path, file: BinaryIO, size: int) -> tuple[Any, int]:
     """Return the elements before the pixels, and where they end."""
-    pydicom = _pydicom()
+    pydicom = quiet_pydicom()
     file.seek(0)
     try:
         dataset = pydicom.dcmread(
@@ -396,6 +404,10 @@ def _check_length(path: Path, there: int, layout: PixelLayout, n_frames: int) ->
             f"{_size_text(there)} of {_size_text(wanted)} of pixels are there. "
             "Copy it again from the source."
         )
+
+
+def _check_sizes(path: Path, layout: PixelLayout, n_frames: int) -> None:
+    wanted = layout.n_bytes * n_frames
     if wanted > MAX_VOLUME_BYTES or n_frames > _MAX_FRAMES:
         raise ScanError(
             f"'{shown_name(path)}' is too large for a brain scan ({_size_text(wanted)} of pixels, "
@@ -420,6 +432,7 @@ def _slices(
     number = int(counted[0]) if counted else 0
     is_inverted = text(dataset, _PHOTOMETRIC).upper().startswith("MONOCHROME1")
     doubts = frozenset(_doubts(dataset, start))
+    words = word_hashes(raw(dataset, _PATIENT_NAME).decode("utf-8", "replace"))
     result = []
     for frame, (place, groups) in enumerate(
         zip(places, _frame_groups(path, dataset, len(places)), strict=True)
@@ -442,6 +455,7 @@ def _slices(
                 intercept=intercept,
                 is_inverted=is_inverted,
                 doubts=doubts,
+                name_words=words,
             )
         )
     return tuple(result)

@@ -14,7 +14,8 @@ from core.data.cohort import Scan
 from core.data.dicom import FoundSeries, Series, StudyKeys
 from core.data.file_names import FileIdentity, identify_file, looks_like_subject, stem_of
 from core.data.findings import Finding
-from core.data.scan_entry import hash_files
+from core.data.person_names import person_name_findings
+from core.data.scan_files import hash_files, stamps_of
 
 # Folders that exports make for each study and series: they tell no subject.
 _SAYS_NOTHING = re.compile(
@@ -25,11 +26,15 @@ _SAYS_NOTHING = re.compile(
 
 @dataclass(frozen=True)
 class NamedSeries:
-    """A series with the path (relative, POSIX) of its first file and its subject."""
+    """A series with the path (relative, POSIX) of its first file and its subject.
+
+    ``has_key`` tells whether the subject is a study key, as no name tells the patient.
+    """
 
     series: Series
     file: str
     identity: FileIdentity
+    has_key: bool = False
 
 
 def identify_series_file(
@@ -87,7 +92,12 @@ def name_series(
     ]
     keys = StudyKeys(taken=[identity.subject for identity in identities if identity])
     return [
-        NamedSeries(series, file, identity or FileIdentity(keys.key_of(series.patient)))
+        NamedSeries(
+            series,
+            file,
+            identity or FileIdentity(keys.key_of(series.patient)),
+            has_key=identity is None,
+        )
         for series, file, identity in zip(found.series, files, identities, strict=True)
     ]
 
@@ -112,8 +122,13 @@ def series_scan(
         files=tuple(path.relative_to(root).as_posix() for path in series.files),
         shape=series.shape,
         spacing_mm=series.spacing_mm,
+        stamps=stamps_of(series.files),
         sha256=hash_files(series.files),
-        warnings=(*series.warnings, *more),
+        warnings=(
+            *series.warnings,
+            *more,
+            *person_name_findings([named.file], series.slices[0].name_words),
+        ),
         orientation=series.stored_axes if series.sides_certain else "",
         datatype=series.datatype,
         found_label=label,

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 import re
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from core.errors import CohortError
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
-_SCAN_SUFFIXES = (*PICTURE_SUFFIXES, ".nii", ".nii.gz", ".hdr", ".hdr.gz", ".mgh", ".mgz")
-_MOST_PREVIEWED = 2000
 _MASK_NAME = re.compile(r"(?i)(?:^|[_-])(?:mask|brainmask|seg|dseg|roi|lesion)s?$")
 
 _SAYS_NOTHING = re.compile(r"(?i)(?:t1w?|mprage|brain|scan|image|anat|slice|s|i|img)?")
@@ -137,54 +131,6 @@ def identify_path(file: str, pattern: str = "", *, class_folders: int = 1) -> Fi
 def looks_like_subject(folder: str) -> bool:
     """Tell whether a folder's name is that of a subject in one of the known data sets."""
     return any(re.match(expression, folder) for expression in _NAME_PATTERNS)
-
-
-@dataclass(frozen=True)
-class NamePreview:
-    """What a pattern makes of one file: its path below the folder, and what its name says."""
-
-    file: str
-    subject: str
-    session: str
-    slice_number: int | None
-
-
-def preview_subjects(folder: Path, pattern: str, limit: int = 20) -> list[NamePreview]:
-    """Show what a pattern captures of some files of a folder; no file is opened.
-
-    Parameters
-    ----------
-    folder : Path
-        What will be scanned.
-    pattern : str
-        See :func:`identify_file`; empty shows what is recognised without one.
-    limit : int
-        How many files to show, spread over the first ones found.
-
-    Raises
-    ------
-    CohortError
-        If the pattern is none.
-    """
-    if pattern:
-        compile_pattern(pattern)
-    files = sorted(itertools.islice(_scan_names(folder), _MOST_PREVIEWED))
-    step = max(1, len(files) // max(1, limit))
-    shown = []
-    for file in files[::step][:limit]:
-        found = identify_path(file, pattern)
-        shown.append(NamePreview(file, found.subject, found.session, found.slice_number))
-    return shown
-
-
-def _scan_names(folder: Path) -> Iterator[str]:
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in names:
-            # A name of other bytes than text cannot be shown; scanning lists it.
-            is_text = name.encode(errors="ignore").decode() == name
-            if is_text and not name.startswith(".") and name.lower().endswith(_SCAN_SUFFIXES):
-                yield Path(place, name).relative_to(folder).as_posix()
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from core.text_file import csv_cell
 OASIS_TABLE = "oasis_cross-sectional.csv"
 # Clinical dementia rating of OASIS-1: 0 none, 0.5 very mild, 1 mild, 2 moderate (Marcus 2007).
 CDR_RULES = ((0.0, "NC"), (0.5, "MCI"), (1.0, "AD"))
+
+_HIGHEST_CDR = 3
 
 _SUBJECT_COLUMNS = ("subject", "participant_id", "subject_id", "id", "file", "filename", "scan")
 _LABEL_COLUMNS = ("label", "class", "group", "diagnosis", "dx", "dx_group")
@@ -159,6 +162,8 @@ def read_oasis_table(path: Path, *, rules: Sequence[tuple[float, str]] = CDR_RUL
     CohortError
         If it cannot be read or no subject gets a class.
     """
+    if not any(label for _, label in rules):
+        raise CohortError("No rating (CDR) has a class. Give at least one of them a class.")
     names, rows = _read_rows(path)
     identity, rating = _column(names, "id"), _column(names, "cdr")
     if not identity or not rating:
@@ -175,6 +180,37 @@ def read_oasis_table(path: Path, *, rules: Sequence[tuple[float, str]] = CDR_RUL
     if not table.labels:
         raise CohortError(f"'{path.name}' rates no subject. Fill its column '{rating.strip()}'.")
     return table
+
+
+def parse_class_rules(text: str) -> tuple[tuple[float, str], ...]:
+    """Read rules such as ``0=NC,0.5=MCI,1=AD``: the least CDR of each class.
+
+    Parameters
+    ----------
+    text : str
+        An empty class (``0.5=``) leaves those subjects out.
+
+    Raises
+    ------
+    CohortError
+        If it is something else, or names no class.
+    """
+    rules = []
+    for part in text.split(","):
+        rating, equals, label = part.partition("=")
+        try:
+            least = float(rating)
+        except ValueError:
+            least = math.nan
+        if not equals or not 0 <= least <= _HIGHEST_CDR:
+            raise CohortError(
+                f"'{part.strip()}' is no rule for ratings. Give the least CDR (0 to "
+                f"{_HIGHEST_CDR}) of each class, such as 0=NC,0.5=MCI,1=AD."
+            )
+        rules.append((least, label.strip()))
+    if not any(label for _, label in rules):
+        raise CohortError(f"The rules '{text}' name no class. Give them such as 0=NC,0.5=MCI,1=AD.")
+    return tuple(sorted(rules))
 
 
 def _class_of_rating(text: str, rules: Sequence[tuple[float, str]]) -> str:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-from core.data.cohort import order_classes
-from core.data.dicom_scans import identify_series_file
-from core.data.file_names import FileIdentity, identify_path, looks_like_subject
-from core.data.folder_walk import FoundFiles, walk_folder
+from core.data.file_names import identify_path, looks_like_subject
+from core.data.folder_walk import FoundFiles
 from core.data.labels import (
     CDR_RULES,
     OASIS_TABLE,
@@ -24,12 +21,11 @@ from core.data.labels import (
     read_columns,
     read_label_table,
     read_oasis_table,
-    some,
 )
 from core.errors import CohortError
-from core.progress import Operation, Progress, run_to_end
 
 LayoutKind = Literal["class_folders", "slices", "bids", "oasis", "table"]
+LAYOUT_KINDS = get_args(LayoutKind)
 
 _TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
 _DISC = re.compile(r"(?i)(?:oasis_cross-sectional_)?disc[_-]?\d+")
@@ -46,6 +42,9 @@ OASIS_IMAGES = (
     r"(?i)_mpr-1_anon\.(?:hdr|nii)",
 )
 BIDS_IMAGES = (r"_T1w\.nii",)
+# Of levels of folders that are offered as classes; deeper ones, or more names, are no classes.
+_LEVELS = 4
+_MOST_CLASSES = 12
 
 
 @dataclass(frozen=True)
@@ -119,71 +118,112 @@ class Layout:
         return within[0].count("/") + 1 if within else self.class_level + 1
 
 
-def detect_layout(
-    folder: Path, labels: Path | None = None, *, changed: Layout | None = None
+def recognise_layout(
+    root: Path,
+    found: FoundFiles,
+    labels: Path | None = None,
+    *,
+    subject_pattern: str = "",
+    kind: LayoutKind | None = None,
+    class_rules: Sequence[tuple[float, str]] = (),
 ) -> Layout:
-    """Recognise the layout of ``folder``; see `look_at_folder`."""
-    return run_to_end(look_at_folder(folder, labels, changed=changed))
-
-
-def look_at_folder(
-    folder: Path, labels: Path | None = None, *, changed: Layout | None = None
-) -> Operation[Layout]:
-    """Recognise how ``folder`` is laid out, without reading a scan.
+    """Choose the layout by names of folders, files and columns; without words and counts.
 
     Parameters
     ----------
-    folder : Path
-        What the user dropped.
+    root : Path
+        What ``found`` is relative to.
+    found : FoundFiles
     labels : Path, optional
         Table of labels that the user gave.
-    changed : Layout, optional
-        A layout with changed values: only its words and counts are made anew.
+    subject_pattern : str
+        See `core.data.file_names.identify_file`.
+    kind : str, optional
+        The kind that the user says it is; recognised by looking where it is not given.
+    class_rules : sequence of (float, str)
+        OASIS-1: least CDR of each class; the usual ones where it is empty.
 
     Raises
     ------
     CohortError
-        If the folder is not there, or a table cannot be read.
+        If a table cannot be read, or rules are given where no ratings decide the class.
     """
-    if not folder.is_dir():
-        raise CohortError(f"'{folder}' is no folder. Drop the folder that holds the scans.")
-    title = f"Looking at {folder.name}"
-    yield Progress(title)
-    found = yield from walk_folder(folder, title)
-    layout = changed or recognise_layout(folder, found, labels)
-    return describe_layout(folder, found, layout)
-
-
-def recognise_layout(
-    root: Path, found: FoundFiles, labels: Path | None = None, *, subject_pattern: str = ""
-) -> Layout:
-    """Choose the layout by names of folders, files and columns; without words and counts."""
-    table = labels or _own_table(root, found)
-    if table is not None:
-        columns = _columns(table)
-        values = {"table": table, "columns": columns, "subject_pattern": subject_pattern}
-        if is_oasis_table(columns):
-            return Layout(
-                "oasis",
-                class_rules=CDR_RULES,
-                preferred=OASIS_IMAGES,
-                **values,  # type: ignore[arg-type]
-            )
-        subject, label = choose_columns(columns)
-        values |= {"subject_column": subject.strip(), "class_column": label.strip()}
-        if table.name == "participants.tsv":
-            return Layout("bids", preferred=BIDS_IMAGES, **values)  # type: ignore[arg-type]
-        return Layout("table", **values)  # type: ignore[arg-type]
-    tops = _top_folders(found)
-    if tops and all(_DISC.fullmatch(top) for top in tops):
-        return Layout("oasis", class_rules=CDR_RULES, preferred=OASIS_IMAGES)
-    if len(tops) > 1 and all(top.startswith("sub-") for top in tops):
-        return Layout("bids", preferred=BIDS_IMAGES, subject_pattern=subject_pattern)
-    return Layout(
-        "slices" if found.pictures and not found.volumes + found.dicoms else "class_folders",
-        class_level=_class_level(found),
-        subject_pattern=subject_pattern,
+    table = labels or (_own_table(root, found) if kind is None else _table_for(kind, root, found))
+    columns = read_columns(table) if table else ()
+    kind = kind or _kind_of(found, table, columns)
+    if class_rules and kind != "oasis":
+        raise CohortError(
+            f"Ratings (CDR) decide the class in OASIS-1 only, and '{root.name}' is read otherwise. "
+            "Leave the rule for ratings out, or say that the layout is that of OASIS-1."
+        )
+    if kind in ("class_folders", "slices"):
+        return Layout(kind, class_level=_class_level(found), subject_pattern=subject_pattern)
+    layout = Layout(kind, table=table, columns=columns, subject_pattern=subject_pattern)
+    if kind == "oasis":
+        return replace(layout, class_rules=tuple(class_rules) or CDR_RULES, preferred=OASIS_IMAGES)
+    subject, label = choose_columns(columns)
+    return replace(
+        layout,
+        subject_column=subject.strip(),
+        class_column=label.strip(),
+        preferred=BIDS_IMAGES if kind == "bids" else (),
     )
+
+
+def possible_layouts(
+    root: Path,
+    found: FoundFiles,
+    current: Layout,
+    *,
+    class_folders: tuple[tuple[str, str], ...] = (),
+) -> tuple[Layout, ...]:
+    """Return the layouts to choose from, the ``current`` one among them as it is.
+
+    ``class_folders`` are the folders that were dropped, if they were several that are classes.
+    """
+    pattern = current.subject_pattern
+    choices = []
+    kind: LayoutKind = "class_folders" if found.volumes or found.dicoms else "slices"
+    folders = Layout(kind, subject_pattern=pattern, class_folders=class_folders)
+    if class_folders:
+        choices.append(folders)
+    else:
+        folders = replace(folders, class_level=_class_level(found))
+        levels = {folders.class_level, *(level for level in range(_LEVELS) if _parts(found, level))}
+        choices += [replace(folders, class_level=level) for level in sorted(levels)]
+    tops = _top_folders(found)
+    tables = [file for file in found.others if file.lower().endswith(_TABLE_SUFFIXES)]
+    if _are_subjects(tops) or find_label_table(root):
+        choices.append(recognise_layout(root, found, subject_pattern=pattern, kind="bids"))
+    if _are_discs(tops) or any(Path(file).name.lower() == OASIS_TABLE for file in tables):
+        choices.append(recognise_layout(root, found, subject_pattern=pattern, kind="oasis"))
+    choices.append(recognise_layout(root, found, subject_pattern=pattern, kind="table"))
+    same = [_is_same_way(choice, current) for choice in choices]
+    if not any(same):
+        return (current, *choices)
+    return tuple(
+        current if is_same else choice for choice, is_same in zip(choices, same, strict=True)
+    )
+
+
+def _is_same_way(one: Layout, other: Layout) -> bool:
+    return (one.kind, one.class_level) == (other.kind, other.class_level)
+
+
+def name_class_folders(layout: Layout, root: Path, starts: Sequence[Path]) -> Layout:
+    """Return the layout of several dropped folders; they are the classes if folders tell those."""
+    if layout.kind not in ("class_folders", "slices"):
+        return layout
+    named = tuple((start.relative_to(root).as_posix(), start.name) for start in starts)
+    return replace(layout, class_level=0, class_folders=named)
+
+
+def picture_subject(file: str, subject: str, label: str, layout: Layout) -> str:
+    """Return the subject of a ready-made slice, whose name may be a bare number."""
+    # "AD/7.png" and "NC/7.png" are of two persons, whoever they are.
+    if subject.isdigit() and not layout.subject_pattern and file.count("/") == 1:
+        return f"{label}-{subject}"
+    return subject
 
 
 def read_table_of(layout: Layout) -> LabelTable | None:
@@ -205,6 +245,11 @@ def read_table_of(layout: Layout) -> LabelTable | None:
         raise CohortError(
             "The folders are subjects (sub-...), and 'participants.tsv', which names their class, "
             "is not beside them. Copy it into the folder, or give a table of labels."
+        )
+    if layout.kind == "table" and layout.table is None:
+        raise CohortError(
+            "No table of labels is chosen yet. Choose a CSV or TSV file with a column of subjects "
+            "and one of classes."
         )
     if layout.table is None:
         return None
@@ -250,93 +295,10 @@ def choose_images(layout: Layout, volumes: Sequence[str]) -> tuple[list[str], di
     return taken, left
 
 
-def describe_layout(root: Path, found: FoundFiles, layout: Layout) -> Layout:
-    """Say in words and counts what a layout makes of the files found."""
-    taken, left = choose_images(layout, found.volumes)
-    notes = []
-    try:
-        table = read_table_of(layout)
-    except CohortError as error:
-        table = None
-        notes.append(str(error))
-    counts: Counter[str] = Counter()
-    subjects: dict[str, str] = {}
-    dicoms = frozenset(found.dicoms)
-    for file in taken + found.pictures + found.dicoms:
-        identify = identify_series_file if file in dicoms else identify_path
-        identity = identify(
-            file, layout.subject_pattern, class_folders=layout.n_class_folders(file)
-        ) or FileIdentity("")
-        if identity.subject:
-            subjects.setdefault(identity.subject, file)
-        if layout.kind in ("class_folders", "slices"):
-            label = class_by_folder(file, layout)
-        else:
-            label = table.label_of(file, identity.subject, identity.session) if table else None
-        counts[label or ""] += 1
-    if table is not None:
-        notes += table.warnings
-    if left:
-        notes.append(f"{len(left)} other images of the same sessions are not taken.")
-    if layout.class_level and _PARTS_OF_A_SPLIT.fullmatch(next(iter(_top_folders(found)), "")):
-        notes.append("The parts in the folders (train, test) are not kept: you choose the split.")
-    if dicoms:
-        notes.append(
-            f"{len(dicoms)} DICOM files are put together to scans. Patients whom no folder names "
-            "get keys (sub-001 ...)."
-        )
-    if counts[""]:
-        notes.append(f"{counts['']} files have no class and will be listed as left out.")
-    classes = [label for label in order_classes(counts) if label]
-    return replace(
-        layout,
-        title=_title(layout, classes),
-        class_from=_class_words(root, layout),
-        subject_from=_subject_words(layout, subjects),
-        class_counts=tuple((label, counts[label]) for label in [*classes, ""] if counts[label]),
-        n_volumes=len(taken) + len(dicoms),
-        n_pictures=len(found.pictures),
-        n_subjects=len(subjects),
-        notes=tuple(notes),
-    )
-
-
-def _title(layout: Layout, classes: Sequence[str]) -> str:
-    named = some(classes) or "none yet"
-    return {
-        "class_folders": f"A folder for each class: {named}",
-        "slices": f"Slices already cut, in a folder for each class: {named}",
-        "bids": "A BIDS data set",
-        "oasis": "Discs of OASIS-1",
-        "table": "A folder of scans with a table of labels",
-    }[layout.kind]
-
-
-def _class_words(root: Path, layout: Layout) -> str:
-    table = f"'{layout.table.name}'" if layout.table else "A table of labels (still missing)"
-    if layout.kind == "oasis":
-        rules = ", ".join(
-            f"CDR from {least:g}: {label or 'left out'}"
-            for least, label in layout.class_rules or CDR_RULES
-        )
-        return f"The clinical dementia rating in {table} decides the class ({rules})."
-    if layout.kind in ("bids", "table"):
-        column = f"column '{layout.class_column}' of " if layout.class_column else ""
-        return f"{column[:1].upper()}{column[1:]}{table} decides the class."
-    if layout.class_folders:
-        return "Each of the dropped folders is a class."
-    level = layout.class_level + 1
-    where = "directly" if level == 1 else f"{level} levels"
-    return f"The folders {where} below '{root.name}' are the classes."
-
-
-def _subject_words(layout: Layout, subjects: dict[str, str]) -> str:
-    if not subjects:
-        return "No file tells a subject."
-    subject, file = next(iter(subjects.items()))
-    source = "Your pattern" if layout.subject_pattern else "The names of files and folders"
-    name = file.rsplit("/", 1)[-1]
-    return f"{source} tell{'s' * bool(layout.subject_pattern)} the subject: '{name}' is {subject}."
+def splits_into_parts(found: FoundFiles, layout: Layout) -> bool:
+    """Tell whether folders above the classes part the scans into train and test."""
+    top = next(iter(_top_folders(found)), "")
+    return layout.class_level > 0 and _PARTS_OF_A_SPLIT.fullmatch(top) is not None
 
 
 def _own_table(root: Path, found: FoundFiles) -> Path | None:
@@ -356,19 +318,59 @@ def _own_table(root: Path, found: FoundFiles) -> Path | None:
         return None
     for file in found.others:
         if "/" not in file and file.lower().endswith(_TABLE_SUFFIXES):
-            columns = _columns(root / file, or_none=True)
+            columns = _own_columns(root / file)
             if is_oasis_table(columns) or all(choose_columns(columns)):
                 return root / file
     return None
 
 
-def _columns(table: Path, *, or_none: bool = False) -> tuple[str, ...]:
+def _table_for(kind: LayoutKind, root: Path, found: FoundFiles) -> Path | None:
+    """Return the table in the folder that a layout of the kind needs, if there is one."""
+    tables = [file for file in found.others if file.lower().endswith(_TABLE_SUFFIXES)]
+    if kind == "bids":
+        return find_label_table(root)
+    if kind == "oasis":
+        places = [root / file for file in tables] + [root.parent / OASIS_TABLE]
+        return next(
+            (path for path in places if path.name.lower() == OASIS_TABLE and path.is_file()), None
+        )
+    if kind == "table":
+        loose = (root / file for file in tables if "/" not in file)
+        return next((path for path in loose if all(choose_columns(_own_columns(path)))), None)
+    return None
+
+
+def _kind_of(found: FoundFiles, table: Path | None, columns: tuple[str, ...]) -> LayoutKind:
+    tops = _top_folders(found)
+    if is_oasis_table(columns) or (table is None and _are_discs(tops)):
+        return "oasis"
+    if (table is not None and table.name == "participants.tsv") or _are_subjects(tops):
+        return "bids"
+    if table is not None:
+        return "table"
+    return "slices" if found.pictures and not found.volumes + found.dicoms else "class_folders"
+
+
+def _are_discs(tops: Sequence[str]) -> bool:
+    return bool(tops) and all(_DISC.fullmatch(top) for top in tops)
+
+
+def _are_subjects(tops: Sequence[str]) -> bool:
+    return len(tops) > 1 and all(top.startswith("sub-") for top in tops)
+
+
+def _parts(found: FoundFiles, level: int) -> bool:
+    """Tell whether the folders at a level part the scans into classes, by their number."""
+    names = {parts[level] for file in found.scans if len(parts := file.split("/")) > level + 1}
+    return 2 <= len(names) <= _MOST_CLASSES
+
+
+def _own_columns(table: Path) -> tuple[str, ...]:
+    """Return the columns of a table that the folder holds; none where it cannot be read."""
     try:
         return read_columns(table)
     except CohortError:
-        if or_none:
-            return ()
-        raise
+        return ()
 
 
 def _top_folders(found: FoundFiles) -> list[str]:

@@ -1,28 +1,72 @@
-"""The audit of a split: subjects, equal, near-identical and neighbouring slices on both sides."""
+"""The audit of a split: subjects, scans, equal, near-identical and neighbouring slices shared."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations, product
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.picture_hash import (
-    HASH_BITS,
-    NEAR_BITS,
-    SMALLEST_PICTURE,
-    hash_pictures,
-    near_pairs,
-)
+from core.data.picture_hash import HASH_BITS, NEAR_BITS, near_pairs
+from core.data.slice_prints import take_prints
 from core.data.slices import SliceSet
-from core.data.split import PARTS, Split
-from core.figure import Table
+from core.data.split import PARTS, Split, UnfitRow
+from core.figure import Axis, Figure, HeatMap, Panel, Table
+from core.progress import Operation, Progress, run_to_end
 
 # A list is read by people; counts are of all pairs.
 _LISTED_PAIRS = 1000
+LeakKind: TypeAlias = Literal["same scan", "equal", "near-identical", "neighbouring"]
+Counts: TypeAlias = NDArray[np.int64]
+# What run.json keeps, by the name of the attribute.
+_MATRICES = {
+    "shared_subjects": "shared",
+    "shared_scans": "scans",
+    "duplicate_slices": "duplicates",
+    "near_identical_slices": "near_identical",
+    "neighbouring_slices": "neighbours",
+}
+
+
+def _nothing() -> Counts:
+    return np.zeros((len(PARTS), len(PARTS)), dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class LeakingSlice:
+    """One slice of a pair that leaks, or a whole scan (``number`` None).
+
+    ``of`` is how many slices the scan gives where ``number`` only counts them from 1; 0
+    where it is the slice's own number.
+    """
+
+    subject: str
+    session: str
+    scan: str
+    part: str
+    number: int | None = None
+    of: int = 0
+
+    @property
+    def words(self) -> str:
+        """Name it for people."""
+        if self.number is None:
+            return self.scan
+        return f"{self.scan} slice {self.number}" + (f" of {self.of}" if self.of else "")
+
+
+@dataclass(frozen=True)
+class LeakingPair:
+    """Two slices, or scans, that leak; ``bits`` of the perceptual hash differ, where told."""
+
+    kind: LeakKind
+    first: LeakingSlice
+    second: LeakingSlice
+    bits: int | None = None
 
 
 @dataclass(frozen=True)
@@ -46,8 +90,23 @@ class LeakageAudit:
         Of part i and part j (train, validation, test): subjects of both; slices of i
         with an equal, or with a near-identical, slice in j; pairs of neighbours. On the
         diagonal of the first two stand all subjects of the part; 0 on the others.
-    pairs : tuple of tuple
-        (kind, slice, part, slice, part, differing bits), a thousand of a kind at most.
+    pairs : tuple of LeakingPair
+        The worst first, a thousand of a kind at most.
+    shared_scans : int
+        Scans that stand under another name in another part too, by their records.
+    scans : ndarray, shape (3, 3), int
+        Scans of part i that stand under another name in part j.
+    is_compared : bool
+        Whether the pixels of the slices were compared; else nothing is known of equal and
+        near-identical ones, and their counts are 0.
+    words : str
+        How the slices are split, for people.
+    subjects, slices : tuple of int
+        How many of each are in each part.
+    notices : tuple of str
+        What a split file says that the cohort does not have.
+    unfit : tuple of UnfitRow
+        Its rows that are meant.
     """
 
     mode: str
@@ -55,39 +114,76 @@ class LeakageAudit:
     duplicate_slices: int
     near_identical_slices: int
     neighbouring_slices: int
-    shared: NDArray[np.int64]
-    duplicates: NDArray[np.int64]
-    near_identical: NDArray[np.int64]
-    neighbours: NDArray[np.int64]
-    pairs: tuple[tuple[str, str, str, str, str, int | None], ...] = ()
+    shared: Counts
+    duplicates: Counts
+    near_identical: Counts
+    neighbours: Counts
+    pairs: tuple[LeakingPair, ...] = ()
+    shared_scans: int = 0
+    scans: Counts = field(default_factory=_nothing)
+    is_compared: bool = True
+    words: str = ""
+    subjects: tuple[int, ...] = (0, 0, 0)
+    slices: tuple[int, ...] = (0, 0, 0)
+    notices: tuple[str, ...] = ()
+    unfit: tuple[UnfitRow, ...] = ()
 
     @property
     def leaks(self) -> bool:
         """Whether anything is shared."""
-        return bool(
-            self.shared_subjects
-            or self.duplicate_slices
-            or self.near_identical_slices
-            or self.neighbouring_slices
-        )
+        return any(self._counts().values())
 
-    def sentence(self) -> str:
-        """Say it in words."""
-        if not self.leaks:
-            return "No leak: no subject or slice stands in two parts."
-        return (
-            f"The split leaks: {self.shared_subjects} subjects, {self.duplicate_slices} equal and "
-            f"{self.near_identical_slices} near-identical slices, and {self.neighbouring_slices} "
-            "pairs of neighbouring slices stand in two parts. Accuracies will be inflated."
-        )
-
-    def record(self) -> dict[str, int]:
-        """Return the counts as ``run.json`` and the terminal's ``--json`` have them."""
+    def _counts(self) -> dict[str, int]:
         return {
             "shared_subjects": self.shared_subjects,
+            "shared_scans": self.shared_scans,
             "duplicate_slices": self.duplicate_slices,
             "near_identical_slices": self.near_identical_slices,
             "neighbouring_slices": self.neighbouring_slices,
+        }
+
+    def sentence(self) -> str:
+        """Say it in words."""
+        if not self.leaks and not self.is_compared:
+            return (
+                "No leak so far: no subject or scan stands in two parts. The slices are not "
+                "compared yet."
+            )
+        if not self.leaks:
+            return "No leak: no subject or slice stands in two parts."
+        shared = [
+            _counted(count, *_KIND_WORDS[name]) for name, count in self._counts().items() if count
+        ]
+        what = " and ".join([part for part in (", ".join(shared[:-1]), shared[-1]) if part])
+        verb = "stands" if sum(self._counts().values()) == 1 else "stand"
+        rest = "" if self.is_compared else " The slices are not compared yet."
+        return f"The split leaks: {what} {verb} in two parts. Accuracies will be inflated.{rest}"
+
+    def advice(self) -> str:
+        """Say what to do; empty where there is nothing to do."""
+        if not self.leaks:
+            return (
+                ""
+                if self.is_compared
+                else "Compare the slices to find the same pictures under two names."
+            )
+        if self.shared_subjects and self.mode == "file":
+            return "Put all rows of a subject in the split file into one part."
+        if self.shared_subjects:
+            return "Split by subject: all slices of a person then stay in one part."
+        return (
+            "Look at the pairs. Where both are one head under two names, leave one of the scans "
+            "out of the cohort, or give both the same subject."
+        )
+
+    def record(self) -> dict[str, Any]:
+        """Return what ``run.json`` keeps and the terminal's ``--json`` prints."""
+        return {
+            **self._counts(),
+            "slices_compared": self.is_compared,
+            "leakage": {
+                name: getattr(self, attribute).tolist() for name, attribute in _MATRICES.items()
+            },
         }
 
     def table(self) -> Table:
@@ -105,63 +201,278 @@ class LeakageAudit:
     def matrix(self) -> Table:
         """What each two parts share: one row for two parts, one column for a kind of leak."""
         rows = tuple(
-            (
-                PARTS[i],
-                PARTS[j],
-                int(self.shared[i, j]),
-                int(self.duplicates[i, j]),
-                int(self.near_identical[i, j]),
-                int(self.neighbours[i, j]),
-            )
+            (PARTS[i], PARTS[j], *(self._cell(name, i, j) for name in _MATRICES))
             for i, j in product(range(3), repeat=2)
             if i != j
-        )
-        columns = (
-            "part",
-            "other_part",
-            "shared_subjects",
-            "duplicate_slices",
-            "near_identical_slices",
-            "neighbouring_slices",
         )
         return Table(
             "leakage_matrix",
             "What parts share",
-            columns,
+            ("part", "other_part", *_MATRICES),
             rows,
             caption=(
                 "Slices of the part that have an equal or near-identical one (at most "
                 f"{NEAR_BITS} of {HASH_BITS} bits of a perceptual hash differ; other scan) in the "
                 "other part; neighbours are pairs of one scan."
+                + ("" if self.is_compared else " Empty cells: not compared yet.")
             ),
             warning=self.sentence() if self.leaks else "",
         )
 
-    def tables(self) -> tuple[Table, ...]:
-        """Return all tables: shared subjects, the matrix, and the pairs found."""
-        pairs = Table(
+    def _cell(self, name: str, i: int, j: int) -> int | None:
+        if name in _OF_PIXELS and not self.is_compared:
+            return None
+        return int(getattr(self, _MATRICES[name])[i, j])
+
+    def pairs_table(self) -> Table:
+        """Return the pairs found, the worst first."""
+        rows = tuple(
+            (
+                pair.kind,
+                pair.first.words,
+                pair.first.part,
+                pair.second.words,
+                pair.second.part,
+                pair.bits,
+                pair.first.subject,
+                pair.first.session,
+                pair.second.subject,
+                pair.second.session,
+            )
+            for pair in self.pairs
+        )
+        return Table(
             "leaking_pairs",
             "Slices that leak",
-            ("kind", "slice", "part", "other_slice", "other_part", "differing_bits"),
-            self.pairs,
+            (
+                "kind",
+                "slice",
+                "part",
+                "other_slice",
+                "other_part",
+                "differing_bits",
+                "subject",
+                "session",
+                "other_subject",
+                "other_session",
+            ),
+            rows,
             caption=f"At most {_LISTED_PAIRS} of a kind; differing bits of {HASH_BITS}.",
         )
-        return self.table(), self.matrix, pairs
+
+    def unfit_table(self) -> Table:
+        """Return the rows of a split file that fit no slice, or are missing in it."""
+        return unfit_table(self.unfit)
+
+    def tables(self) -> tuple[Table, ...]:
+        """Return all tables: shared subjects, the matrix, the pairs, and rows that do not fit."""
+        found = (self.table(), self.matrix, self.pairs_table())
+        return (*found, self.unfit_table()) if self.unfit else found
+
+    def figure(self) -> Figure:
+        """Return the matrices as a figure, one panel for a kind of leak."""
+        said = " ".join(part for part in (self.sentence(), self.advice()) if part)
+        return Figure(
+            "leakage",
+            f"What the parts share, split {self.words}" if self.words else "What the parts share",
+            tuple(
+                self._panel(name)
+                for name in _MATRICES
+                if name != "shared_scans" or self.scans.any()
+            ),
+            columns=2,
+            caption=(
+                "Subjects, or slices of the part at the left, that stand in the part below too: "
+                "equal ones, near-identical ones of another scan, and pairs of neighbouring "
+                "slices of one scan." + ("" if self.leaks else f" {said}")
+            ),
+            warning=said if self.leaks else "",
+        )
+
+    def _panel(self, name: str) -> Panel:
+        values = getattr(self, _MATRICES[name]).astype(np.float64)
+        # What a part shares with itself is no leak.
+        np.fill_diagonal(values, np.nan)
+        is_known = self.is_compared or name not in _OF_PIXELS
+        if not is_known:
+            values[:] = np.nan
+        leaks = bool(np.nansum(values))
+        said = ("✕ leak" if leaks else "✓ none") if is_known else "○ not compared"
+        texts = tuple(
+            tuple(_cell_text(value, is_known=is_known) for value in row) for row in values.tolist()
+        )
+        layer = HeatMap(
+            _KIND_WORDS[name][1],
+            values,
+            PARTS,
+            PARTS,
+            # Any count above 0 has the colour of a leak.
+            low=-1.0,
+            high=1.0,
+            diverging=True,
+            texts=texts,
+            has_scale=False,
+        )
+        return Panel(
+            Axis("", categories=PARTS),
+            Axis("", categories=PARTS),
+            (layer,),
+            title=f"{_PANEL_TITLES[name]}: {said}",
+        )
+
+
+_OF_PIXELS = frozenset({"duplicate_slices", "near_identical_slices"})
+_KIND_WORDS = {
+    "shared_subjects": ("subject", "subjects"),
+    "shared_scans": ("scan under two names", "scans under two names"),
+    "duplicate_slices": ("equal slice", "equal slices"),
+    "near_identical_slices": ("near-identical slice", "near-identical slices"),
+    "neighbouring_slices": ("pair of neighbouring slices", "pairs of neighbouring slices"),
+}
+
+# Short ones: four panels stand side by side in a window.
+_PANEL_TITLES = {
+    "shared_subjects": "Subjects",
+    "shared_scans": "Same scans",
+    "duplicate_slices": "Equal",
+    "near_identical_slices": "Near-identical",
+    "neighbouring_slices": "Neighbours",
+}
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
+
+
+def _cell_text(value: float, *, is_known: bool) -> str:
+    if not is_known:
+        return "?"
+    if np.isnan(value):
+        return "–"
+    return f"✕ {value:.0f}" if value else "0"
+
+
+def unfit_table(unfit: Sequence[UnfitRow]) -> Table:
+    """Return the rows that a split file lacks, or has beyond the cohort."""
+    return Table(
+        "split_file_rows",
+        "Rows of the split file that do not fit the cohort",
+        ("fault", "subject", "session", "scan", "slice", "part"),
+        tuple(
+            (row.fault, row.subject, row.session, row.scan, row.slice, row.part) for row in unfit
+        ),
+        caption=(
+            "Unknown: the cohort has no such slice, the row is passed over. Missing: the file "
+            "gives no part to a slice of the cohort."
+        ),
+    )
 
 
 def audit_split(slices: SliceSet, split: Split, mode: str) -> LeakageAudit:
-    """Look for subjects, equal, near-identical and neighbouring slices in more than one part.
+    """Audit a split to its end; as :func:`audit_slices`."""
+    return run_to_end(audit_slices(slices, split, mode))
+
+
+def audit_slices(
+    slices: SliceSet,
+    split: Split,
+    mode: str,
+    *,
+    words: str = "",
+    same_scans: Sequence[Sequence[str]] = (),
+) -> Operation[LeakageAudit]:
+    """Look for subjects, scans, equal, near-identical and neighbouring slices in several parts.
 
     Black slices are equal in all scans and tell nothing: they are passed over.
+
+    Parameters
+    ----------
+    slices : SliceSet
+    split : Split
+    mode : str
+        How the split was made.
+    words : str
+        The same for people.
+    same_scans : sequence of sequence of str
+        Keys of the scans that are the same by their records.
     """
-    part = np.array([PARTS.index(name) for name in split.part.tolist()], dtype=np.int64)
-    digests = _digests(slices)
-    equal = _find_equal(digests, part)
-    near = _find_near(slices, digests, part)
+    prints = yield from take_prints(slices)
+    part = _part_numbers(split)
+    equal = _find_equal(prints.digest, part)
+    near = yield from _find_near(slices, prints.digest, prints.hash, part)
+    return _audit(slices, split, mode, words, same_scans, equal=equal, near=near)
+
+
+def audit_records(
+    slices: SliceSet,
+    split: Split,
+    mode: str,
+    *,
+    words: str = "",
+    same_scans: Sequence[Sequence[str]] = (),
+    counted_scans: Collection[str] = (),
+) -> LeakageAudit:
+    """Audit subjects, scans and neighbours alone, at once; the pixels are not looked at.
+
+    ``counted_scans`` are the scans whose slices are counted from 1 in place of their numbers;
+    the rest is as in :func:`audit_slices`.
+    """
+    nothing = _found(np.zeros((len(slices), len(PARTS)), dtype=bool), [])
+    return _audit(
+        slices,
+        split,
+        mode,
+        words,
+        same_scans,
+        equal=nothing,
+        near=nothing,
+        is_compared=False,
+        counted_scans=counted_scans,
+    )
+
+
+def with_recorded_counts(audit: LeakageAudit, record: Mapping[str, Any]) -> LeakageAudit:
+    """Return an audit by records with the counts of slices that a run kept, if it has them.
+
+    Runs of earlier versions kept no matrices; theirs stays as it is.
+    """
+    kept = record.get("leakage")
+    if not record.get("slices_compared") or not isinstance(kept, Mapping):
+        return audit
+    try:
+        matrices = {name: np.array(kept[name], dtype=np.int64).reshape(3, 3) for name in _OF_PIXELS}
+        counts = {name: int(record[name]) for name in _OF_PIXELS}
+    except (KeyError, TypeError, ValueError):
+        return audit
+    return replace(
+        audit,
+        duplicates=matrices["duplicate_slices"],
+        near_identical=matrices["near_identical_slices"],
+        duplicate_slices=counts["duplicate_slices"],
+        near_identical_slices=counts["near_identical_slices"],
+        is_compared=True,
+    )
+
+
+def _audit(
+    slices: SliceSet,
+    split: Split,
+    mode: str,
+    words: str,
+    same_scans: Sequence[Sequence[str]],
+    *,
+    equal: _Found,
+    near: _Found,
+    is_compared: bool = True,
+    counted_scans: Collection[str] = (),
+) -> LeakageAudit:
+    part = _part_numbers(split)
     neighbours = _find_neighbours(slices, part)
     members = [set(slices.subject[part == k].tolist()) for k in range(3)]
-    matrix = np.zeros((3, 3), dtype=np.int64)
+    matrix = _nothing()
     np.add.at(matrix, (part[neighbours.first], part[neighbours.second]), 1)
+    names = _Names(slices, split, counted_scans)
+    scans, scan_matrix, scan_pairs = _find_same_scans(slices, part, same_scans)
     return LeakageAudit(
         mode=mode,
         shared_subjects=len(set[str]().union(*(a & b for a, b in combinations(members, 2)))),
@@ -173,11 +484,24 @@ def audit_split(slices: SliceSet, split: Split, mode: str) -> LeakageAudit:
         near_identical=_matrix_of(near, part),
         neighbours=matrix + matrix.T,
         pairs=(
-            *_in_words(slices, split, "equal", equal),
-            *_in_words(slices, split, "near-identical", near),
-            *_in_words(slices, split, "neighbouring", neighbours),
+            *(names.pair("same scan", a, b, is_scan=True) for a, b in scan_pairs),
+            *names.pairs("equal", equal),
+            *names.pairs("near-identical", near),
+            *names.pairs("neighbouring", neighbours),
         ),
+        shared_scans=scans,
+        scans=scan_matrix,
+        is_compared=is_compared,
+        words=words,
+        subjects=tuple(len(group) for group in members),
+        slices=tuple(int((part == k).sum()) for k in range(3)),
+        notices=split.notices,
+        unfit=split.unfit,
     )
+
+
+def _part_numbers(split: Split) -> NDArray[np.int64]:
+    return np.array([PARTS.index(name) for name in split.part.tolist()], dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -192,17 +516,6 @@ class _Found:
     first: NDArray[np.int64]
     second: NDArray[np.int64]
     bits: NDArray[np.int64]
-
-
-def _digests(slices: SliceSet) -> NDArray[np.int64]:
-    """Return a number for each slice, the same for equal pixels; -1 for black ones."""
-    number_of: dict[bytes, int] = {}
-    numbers = np.full(len(slices), -1, dtype=np.int64)
-    for row, pixels in enumerate(slices.pixels):
-        if pixels.any():
-            digest = hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=16).digest()
-            numbers[row] = number_of.setdefault(digest, len(number_of))
-    return numbers
 
 
 def _find_equal(digests: NDArray[np.int64], part: NDArray[np.int64]) -> _Found:
@@ -227,22 +540,53 @@ def _find_equal(digests: NDArray[np.int64], part: NDArray[np.int64]) -> _Found:
     return _found(meets, pairs)
 
 
-def _find_near(slices: SliceSet, digests: NDArray[np.int64], part: NDArray[np.int64]) -> _Found:
+def _find_near(
+    slices: SliceSet,
+    digests: NDArray[np.int64],
+    hashes: NDArray[np.uint64],
+    part: NDArray[np.int64],
+) -> Operation[_Found]:
     meets = np.zeros((len(part), 3), dtype=bool)
-    if slices.pixels.shape[1] < SMALLEST_PICTURE:
+    if not len(hashes):
         return _found(meets, [])
     rows = np.flatnonzero(digests >= 0)
     _, scan = np.unique(slices.scan, return_inverse=True)
-    listed: list[tuple[int, int, int]] = []
-    for first, second, bits in near_pairs(hash_pictures(slices.pixels)[rows]):
+    worst = _Worst()
+    n_done = 0
+    # Pairs within a part are no leak, and are not even looked at.
+    for first, second, bits in near_pairs(hashes[rows], groups=part[rows]):
+        yield Progress("Comparing slices", min(n_done, len(rows)), len(rows))
+        n_done += 32
         a, b = rows[first], rows[second]
-        leaks = (part[a] != part[b]) & (scan[a] != scan[b]) & (digests[a] != digests[b])
+        leaks = (scan[a] != scan[b]) & (digests[a] != digests[b])
         a, b, bits = a[leaks], b[leaks], bits[leaks]
         meets[a, part[b]] = True
         meets[b, part[a]] = True
-        room = max(_LISTED_PAIRS - len(listed), 0)
-        listed += zip(a[:room].tolist(), b[:room].tolist(), bits[:room].tolist(), strict=True)
+        worst.add(a, b, bits)
+    listed = worst.listed()
     return _found(meets, [(a, b) for a, b, _ in listed], [bits for _, _, bits in listed])
+
+
+class _Worst:
+    """Keeps the pairs with the fewest differing bits, without keeping all."""
+
+    def __init__(self) -> None:
+        self._kept = np.zeros((0, 3), dtype=np.int64)
+
+    def add(
+        self, first: NDArray[np.int64], second: NDArray[np.int64], bits: NDArray[np.int64]
+    ) -> None:
+        self._kept = np.concatenate([self._kept, np.stack([first, second, bits], axis=1)])
+        if len(self._kept) > 8 * _LISTED_PAIRS:
+            self._cut()
+
+    def listed(self) -> list[tuple[int, int, int]]:
+        self._cut()
+        return [(int(a), int(b), int(bits)) for a, b, bits in self._kept]
+
+    def _cut(self) -> None:
+        order = np.lexsort((self._kept[:, 1], self._kept[:, 0], self._kept[:, 2]))
+        self._kept = self._kept[order[:_LISTED_PAIRS]]
 
 
 def _find_neighbours(slices: SliceSet, part: NDArray[np.int64]) -> _Found:
@@ -254,6 +598,27 @@ def _find_neighbours(slices: SliceSet, part: NDArray[np.int64]) -> _Found:
     return _found(np.zeros((len(part), 3), dtype=bool), pairs)
 
 
+def _find_same_scans(
+    slices: SliceSet, part: NDArray[np.int64], same_scans: Sequence[Sequence[str]]
+) -> tuple[int, Counts, list[tuple[int, int]]]:
+    """Return how many scans stand in another part too, the matrix, and pairs of their rows."""
+    matrix, leaking, pairs = _nothing(), set[str](), list[tuple[int, int]]()
+    for keys in same_scans:
+        places: list[tuple[str, int, int]] = []  # key, part, first row of the scan in the part
+        for key in keys:
+            rows = np.flatnonzero(slices.scan == key)
+            parts, first = np.unique(part[rows], return_index=True)
+            places += zip([key] * len(parts), parts.tolist(), rows[first].tolist(), strict=True)
+        for (key, i, a), (other, j, b) in combinations(places, 2):
+            if key == other or i == j:
+                continue  # a scan cut up by slices leaks by itself, in another way
+            leaking |= {key, other}
+            matrix[i, j] += 1
+            matrix[j, i] += 1
+            pairs.append((a, b))
+    return len(leaking), matrix, pairs[:_LISTED_PAIRS]
+
+
 def _found(
     meets: NDArray[np.bool_],
     pairs: Sequence[tuple[int, int]],
@@ -263,25 +628,43 @@ def _found(
     return _Found(meets, first, second, np.array(bits or [0] * len(pairs), dtype=np.int64))
 
 
-def _matrix_of(found: _Found, part: NDArray[np.int64]) -> NDArray[np.int64]:
+def _matrix_of(found: _Found, part: NDArray[np.int64]) -> Counts:
     return np.array([found.meets[part == k].sum(axis=0) for k in range(3)], dtype=np.int64)
 
 
-def _in_words(
-    slices: SliceSet, split: Split, kind: str, found: _Found
-) -> Iterator[tuple[str, str, str, str, str, int | None]]:
-    """Give the pairs to list; how far neighbours differ is of no use."""
-    for a, b, bits in zip(
-        found.first[:_LISTED_PAIRS].tolist(),
-        found.second.tolist(),
-        found.bits.tolist(),
-        strict=False,
-    ):
-        yield (
-            kind,
-            f"{slices.scan[a]} slice {slices.number[a]}",
-            str(split.part[a]),
-            f"{slices.scan[b]} slice {slices.number[b]}",
-            str(split.part[b]),
-            None if kind == "neighbouring" else bits,
+class _Names:
+    """Puts rows into words."""
+
+    def __init__(self, slices: SliceSet, split: Split, counted_scans: Collection[str]) -> None:
+        self._slices, self._split = slices, split
+        counted = frozenset(counted_scans)
+        self._n_of = Counter(scan for scan in slices.scan.tolist() if scan in counted)
+
+    def pairs(self, kind: LeakKind, found: _Found) -> Iterator[LeakingPair]:
+        """Give the pairs to list; how far neighbours differ is of no use."""
+        for a, b, bits in zip(
+            found.first[:_LISTED_PAIRS].tolist(),
+            found.second.tolist(),
+            found.bits.tolist(),
+            strict=False,
+        ):
+            yield self.pair(kind, a, b, bits=None if kind == "neighbouring" else bits)
+
+    def pair(
+        self, kind: LeakKind, a: int, b: int, *, bits: int | None = None, is_scan: bool = False
+    ) -> LeakingPair:
+        return LeakingPair(
+            kind, self._slice(a, is_scan=is_scan), self._slice(b, is_scan=is_scan), bits
+        )
+
+    def _slice(self, row: int, *, is_scan: bool) -> LeakingSlice:
+        scan = str(self._slices.scan[row])
+        is_scan = is_scan or self._slices.are_cubes
+        return LeakingSlice(
+            subject=str(self._slices.subject[row]),
+            session=str(self._slices.session[row]),
+            scan=scan,
+            part=str(self._split.part[row]),
+            number=None if is_scan else int(self._slices.number[row]),
+            of=0 if is_scan else self._n_of[scan],
         )

@@ -28,6 +28,8 @@ _IDENTIFIER = re.compile(rb"(?i)[a-z]{2,}\^[a-z]|patient|\bMRN\b|\bDOB\b|birth")
 
 _ANALYZE_FIELDS = {
     "sizeof_hdr": ("i4", 0),
+    "data_type": ("S10", 4),
+    "db_name": ("S18", 14),
     "dim": ("(8,)i2", 40),
     "datatype": ("i2", 70),
     "pixdim": ("(8,)f4", 76),
@@ -36,7 +38,15 @@ _ANALYZE_FIELDS = {
     "aux_file": ("S24", 228),
 }
 _LAYOUTS = {
-    "Analyze": (348, {**_ANALYZE_FIELDS, "patient_id": ("S10", 293)}),
+    "Analyze": (
+        348,
+        {
+            **_ANALYZE_FIELDS,
+            "generated": ("S10", 263),
+            "scannum": ("S10", 273),
+            "patient_id": ("S10", 283),
+        },
+    ),
     "NIfTI-1": (
         348,
         {
@@ -70,6 +80,10 @@ _LAYOUTS = {
         },
     ),
 }
+# Free text, which programs copy from what the scanner wrote.
+_TEXT_FIELDS = frozenset(
+    ("descrip", "aux_file", "intent_name", "data_type", "db_name", "generated", "scannum")
+)
 _MGH_HEADER_BYTES = 284
 _MGH_TYPES = (0, 1, 3, 4)
 
@@ -131,13 +145,13 @@ def _check_nifti(path: Path, start: bytes, file: BinaryIO) -> tuple[Finding, ...
         _refuse(path, f"names a voxel type (datatype {header['datatype']}) that cannot be shown")
     _check_offset(path, header)
     findings = _repairs(header) + _voxel_size_findings(path, header)
-    texts = [bytes(header[name]) for name in ("descrip", "aux_file")]
+    texts = [bytes(header[name]) for name in header.dtype.names if name in _TEXT_FIELDS]
     if layout == "Analyze":
         texts.append(b"patient " * bool(header["patient_id"].strip()))
     else:
         _check_orientation(path, header)
         findings += _scaling_findings(path, header)
-        texts += [bytes(header["intent_name"]), _extension_text(path, header, layout, file)]
+        texts.append(_extension_text(path, header, layout, file))
     return findings + _identifier_findings(texts)
 
 

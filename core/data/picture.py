@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from core.data.drive import open_watched, retried
 from core.data.file_kind import (
     ARCHIVE_SUFFIXES,
     first_bytes,
@@ -26,6 +28,10 @@ from core.data.findings import Finding
 from core.errors import ScanError
 
 logger = logging.getLogger(__name__)
+
+# Pillow notes each entry of a TIFF, such as the artist's name, and warns with whole paths.
+logging.getLogger("PIL").setLevel(logging.WARNING)
+warnings.filterwarnings("ignore", module=r"PIL\b")
 
 # The named formats alone: each further decoder is a further way in for bad files.
 _FORMATS = ("JPEG", "PNG", "TIFF")
@@ -42,6 +48,9 @@ _TURNS: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     7: lambda grey: grey[::-1, ::-1].T,
     8: lambda grey: grey[:, ::-1].T,
 }
+# Those that exchange width and height.
+_ON_THEIR_SIDE = (5, 6, 7, 8)
+_SEE_THROUGH_MODES = ("LA", "PA", "RGBA")
 _COLOUR_MODES = ("RGB", "RGBA", "RGBX", "P", "PA", "YCbCr", "LAB", "HSV")
 # JPEG shifts the channels of a grey picture by a few levels; colour shifts them by more.
 _COLOUR_LEVELS, _COLOUR_SHARE = 16, 0.005
@@ -68,8 +77,39 @@ class Picture:
     findings: tuple[Finding, ...] = ()
 
 
-def load_picture(path: Path) -> Picture:
+@dataclass(frozen=True)
+class PictureHeader:
+    """What a ready-made slice says before it is decoded.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (height, width), upright as the EXIF data say.
+    datatype : str
+        ``uint8`` or ``uint16``, as stored.
+    has_channels : bool
+        Whether it is stored in colour; its pixels may be grey for all that.
+    findings : tuple of Finding
+    """
+
+    shape: tuple[int, int]
+    datatype: str
+    has_channels: bool
+    findings: tuple[Finding, ...] = ()
+
+
+@retried
+def load_picture(path: Path, *, white: float = 0.0) -> Picture:
     """Read a ready-made slice and say what is doubtful about it.
+
+    Parameters
+    ----------
+    path : Path
+    white : float
+        The level of a picture of 16 bits that becomes 255; 0 takes its own brightest. Slices of
+        one scan are read with the brightest of all of them (:func:`brightest_level`), so that
+        equal levels stay equal. Not with the type's 65535: scanners fill 12 of 16 bits, of which
+        16 grey levels would be left.
 
     Raises
     ------
@@ -79,17 +119,12 @@ def load_picture(path: Path) -> Picture:
     with _opened_picture(path) as opened:
         if opened.format == "PNG":
             _check_png(path)
-        findings = list(name_findings(path.name))
-        turn = _TURNS.get(opened.getexif().get(_ORIENTATION_TAG, 1))
-        if turn is not None:
-            text = "The picture's EXIF data turn it; it is shown as they say."
-            findings.append(Finding(text, "exif_rotation"))
-        n_frames = int(getattr(opened, "n_frames", 1))
-        if n_frames > 1:
-            text = f"The file holds {n_frames} pictures; the first is used."
-            findings.append(Finding(text, "frame_used"))
+        exif_turn = _exif_turn(opened.getexif())
+        findings = [*name_findings(path.name), *_header_findings(opened, exif_turn)]
+        # Pillow turns a TIFF while it decodes it.
+        turn = None if opened.format == "TIFF" else _TURNS.get(exif_turn)
         opened.load()
-        grey, is_coloured = _grey(opened, path)
+        grey, is_coloured = _grey(opened, path, white)
     if is_coloured:
         findings.append(Finding("Colours were turned into grey.", "colour"))
     if turn is not None:
@@ -97,17 +132,36 @@ def load_picture(path: Path) -> Picture:
     return Picture(grey, (*findings, *_contrast_findings(grey)))
 
 
-def read_picture(path: Path) -> NDArray[np.uint8]:
+def read_picture(path: Path, *, white: float = 0.0) -> NDArray[np.uint8]:
     """Read a ready-made slice as grey levels, shape (height, width), uint8.
+
+    ``white`` is that of :func:`load_picture`.
 
     Raises
     ------
     ScanError
         If it cannot be decoded to its end.
     """
-    return load_picture(path).grey
+    return load_picture(path, white=white).grey
 
 
+@retried
+def brightest_level(path: Path) -> float:
+    """Return the brightest level of a picture of 16 bits; 0 for others, which are not decoded.
+
+    Raises
+    ------
+    ScanError
+        If it cannot be decoded to its end.
+    """
+    with _opened_picture(path) as picture:
+        if not _is_deep(picture):
+            return 0.0
+        picture.load()
+        return _brightest(picture)
+
+
+@retried
 def read_picture_size(path: Path) -> tuple[int, int]:
     """Return (height, width) of a ready-made slice, as stored, without decoding it.
 
@@ -120,6 +174,62 @@ def read_picture_size(path: Path) -> tuple[int, int]:
         return picture.height, picture.width
 
 
+@retried
+def read_picture_header(path: Path) -> PictureHeader:
+    """Read what a ready-made slice says without decoding it.
+
+    Raises
+    ------
+    ScanError
+        If it is no picture or larger than any slice.
+    """
+    with _opened_picture(path) as picture:
+        # Not a PNG's own getexif: that decodes the pixels for data that may stand behind them.
+        exif_turn = _exif_turn(Image.Image.getexif(picture))
+        height, width = picture.height, picture.width
+        return PictureHeader(
+            shape=(width, height) if _is_to_be_laid(picture, exif_turn) else (height, width),
+            datatype="uint16" if picture.mode.startswith("I") else "uint8",
+            has_channels=picture.mode in (*_COLOUR_MODES, "CMYK"),
+            findings=(
+                *name_findings(path.name),
+                *_header_findings(picture, exif_turn),
+                *_storage_findings(picture),
+            ),
+        )
+
+
+def _is_to_be_laid(picture: Image.Image, exif_turn: int) -> bool:
+    """Tell whether width and height have still to be exchanged; Pillow does so for a TIFF."""
+    return exif_turn in _ON_THEIR_SIDE and picture.format != "TIFF"
+
+
+def _exif_turn(exif: Image.Exif) -> int:
+    value = exif.get(_ORIENTATION_TAG, 1)
+    return value if isinstance(value, int) else 1
+
+
+def _header_findings(picture: Image.Image, exif_turn: int) -> Iterator[Finding]:
+    if exif_turn in _TURNS:
+        yield Finding("The picture's EXIF data turn it; it is shown as they say.", "exif_rotation")
+    n_frames = int(getattr(picture, "n_frames", 1))
+    if n_frames > 1:
+        yield Finding(f"The file holds {n_frames} pictures; the first is used.", "frame_used")
+
+
+def _storage_findings(picture: Image.Image) -> Iterator[Finding]:
+    """Say what becomes of a picture that is stored in another way than as 8 bits of grey."""
+    if _is_deep(picture):
+        yield Finding(
+            "Its grey levels of 16 bits were scaled to 8 bits, the brightest of the scan to white.",
+            "depth_scaled",
+        )
+    if picture.mode in ("P", "PA"):
+        yield Finding("Its colours come from a palette; their brightness is used.", "palette")
+    if picture.mode in _SEE_THROUGH_MODES or "transparency" in picture.info:
+        yield Finding("It has see-through parts; they are shown black.", "transparency")
+
+
 @contextmanager
 def _opened_picture(path: Path) -> Iterator[Image.Image]:
     require_regular_file(path)
@@ -127,7 +237,7 @@ def _opened_picture(path: Path) -> Iterator[Image.Image]:
     if path.name.lower().endswith(ARCHIVE_SUFFIXES):
         raise ScanError(no_scan_text(path, _WANTED))
     try:
-        with Image.open(path, formats=_FORMATS) as picture:
+        with open_watched(path) as file, Image.open(file, formats=_FORMATS) as picture:
             if picture.width * picture.height > _MAX_PIXELS:
                 raise Image.DecompressionBombError
             if max(picture.size) < 2:
@@ -164,7 +274,11 @@ def _check_extent(path: Path, picture: Image.Image) -> None:
     right, bottom = (max((part[side] for part in parts), default=0) for side in (2, 3))
     n_bytes = picture.width * picture.height // 8
     on_disk = path.stat().st_size
-    if right < picture.width or bottom < picture.height:
+    width, height = picture.size
+    if picture.format == "TIFF" and _exif_turn(picture.getexif()) in _ON_THEIR_SIDE:
+        # Pillow gives the upright size of a TIFF, and its strips as they are stored.
+        width, height = height, width
+    if right < width or bottom < height:
         raise ValueError("strips are missing")
     if n_bytes > max(_ALWAYS_BEARABLE_BYTES, on_disk * _MOST_PACKED):
         raise ValueError("the size is a lie")
@@ -185,7 +299,11 @@ def _check_png(path: Path) -> None:
                 raise ValueError("a chunk of the PNG is damaged or cut")
 
 
-def _grey(picture: Image.Image, path: Path) -> tuple[NDArray[np.uint8], bool]:
+def _is_deep(picture: Image.Image) -> bool:
+    return picture.mode.startswith("I")
+
+
+def _grey(picture: Image.Image, path: Path, white: float) -> tuple[NDArray[np.uint8], bool]:
     """Return the grey levels and whether the picture was in colour, some rows at a time."""
     if picture.mode == "F":
         # No level is sure to be black or white, and slices of one scan must stay alike.
@@ -194,14 +312,14 @@ def _grey(picture: Image.Image, path: Path) -> tuple[NDArray[np.uint8], bool]:
             "bits."
         )
     # Pictures of 16 bits are scaled; Pillow's own conversion would clip them.
-    is_deep = picture.mode.startswith("I")
-    top = _brightest(picture) if is_deep else 255.0
+    is_deep = _is_deep(picture)
+    top = (white or _brightest(picture)) if is_deep else 255.0
     grey = np.empty((picture.height, picture.width), dtype=np.uint8)
     n_coloured = 0
     for rows, strip in _strips(picture):
         if is_deep:
             values = np.maximum(np.asarray(strip, dtype=np.float32), 0)
-            grey[rows] = (values * np.float32(255.0 / top)).round()
+            grey[rows] = np.minimum(values * np.float32(255.0 / top), 255).round()
             continue
         grey[rows] = _grey_strip(strip, picture)
         if picture.mode in _COLOUR_MODES:
@@ -214,7 +332,7 @@ def _grey(picture: Image.Image, path: Path) -> tuple[NDArray[np.uint8], bool]:
 
 def _grey_strip(strip: Image.Image, picture: Image.Image) -> NDArray[np.uint8]:
     grey = np.asarray(strip.convert("L"), dtype=np.uint8)
-    if picture.mode in ("LA", "PA", "RGBA") or "transparency" in picture.info:
+    if picture.mode in _SEE_THROUGH_MODES or "transparency" in picture.info:
         alpha = np.asarray(strip.convert("RGBA").getchannel("A"), dtype=np.uint16)
         return ((grey * alpha + 127) // 255).astype(np.uint8)
     return grey

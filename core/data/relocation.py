@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.data.cohort import Cohort, Scan
 from core.data.labels import some
-from core.data.scan_entry import hash_scan
+from core.data.scan_files import hash_scan, paths_of_scan, stamps_of
 from core.errors import CohortError
 from core.progress import Operation, Progress
 
@@ -51,7 +51,8 @@ def relocate(cohort: Cohort, new_root: Path) -> Operation[Cohort]:
     sample = moved.scans[::step]
     yield from _check(moved, sample)
     yield from _check(moved, [scan for scan in moved.scans if scan not in sample])
-    return moved
+    # The bytes are the same; copies have other times.
+    return moved.with_scans(_stamped(moved, scan) for scan in moved.scans)
 
 
 def _matching_root(cohort: Cohort, new_root: Path) -> Path:
@@ -73,6 +74,12 @@ def _candidates(cohort: Cohort, new_root: Path) -> Iterator[Path]:
     # A class folder was chosen instead of the folder that holds it.
     if any(scan.files[0].split("/")[0] == new_root.name for scan in cohort.scans):
         yield new_root.parent
+
+
+def _stamped(cohort: Cohort, scan: Scan) -> Scan:
+    if not scan.sha256:
+        return scan
+    return replace(scan, stamps=stamps_of(paths_of_scan(cohort.root, scan.files)))
 
 
 def _check(cohort: Cohort, scans: Sequence[Scan]) -> Operation[None]:

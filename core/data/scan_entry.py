@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from core.data.cohort import Scan, Skipped
 from core.data.file_names import FileIdentity
-from core.data.picture import read_picture_size
+from core.data.findings import Finding
+from core.data.picture import PictureHeader, load_picture, read_picture_header
+from core.data.scan_files import hash_files, paths_of_scan, stamps_of
 from core.data.volume import read_header
 from core.errors import ScanError
 
@@ -23,6 +24,7 @@ def volume_scan(root: Path, file: str, identity: FileIdentity, label: str) -> Sc
         If it cannot be used.
     """
     header = read_header(root / file)
+    paths = paths_of_scan(root, [file])
     return Scan(
         key="",
         subject=identity.subject,
@@ -32,74 +34,101 @@ def volume_scan(root: Path, file: str, identity: FileIdentity, label: str) -> Sc
         files=(file,),
         shape=header.shape,
         spacing_mm=header.spacing_mm,
-        sha256=hash_scan(root, [file]),
+        # Before the bytes are read: a change meanwhile is then one that is noticed later.
+        stamps=stamps_of(paths),
+        sha256=hash_files(paths),
         warnings=header.warnings,
         orientation=header.stored_axes if header.sides_certain else "",
+        datatype=header.datatype,
         found_label=label,
     )
-
-
-def _partner(path: Path) -> list[Path]:
-    if not path.name.lower().endswith((".hdr", ".hdr.gz")):
-        return []
-    name = re.sub(r"\.hdr(\.gz)?$", r".img\1", path.name, flags=re.IGNORECASE)
-    return [path.with_name(name)] if path.with_name(name).exists() else []
 
 
 def picture_scan(
     root: Path, numbered: list[tuple[int, str]], identity: FileIdentity, label: str
 ) -> tuple[Scan | None, list[Skipped]]:
-    """Make one scan of (number, file) pictures; number -1 is unknown. List the bad ones."""
+    """Make one scan of (number, file) pictures; number -1 is unknown. List the bad ones.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read.
+    """
     bad: list[Skipped] = []
     kept: dict[int, str] = {}
-    shapes: dict[tuple[int, int], None] = {}
+    headers: dict[str, PictureHeader] = {}
     for position, (number, file) in enumerate(sorted(numbered)):
         number = number if number >= 0 else position
         if number in kept:
             bad.append(
                 Skipped(
                     file,
-                    f"Slice {number} of {identity.subject} is there twice; "
-                    f"'{Path(kept[number]).name}' is used. Rename one of them.",
+                    Finding(
+                        f"Slice {number} of {identity.subject} is there twice; "
+                        f"'{Path(kept[number]).name}' is used. Rename one of them.",
+                        "slice_twice",
+                    ),
                 )
             )
             continue
         try:
-            shapes[read_picture_size(root / file)] = None
+            headers[file] = read_picture_header(root / file)
         except ScanError as error:
-            bad.append(Skipped(file, str(error)))
+            bad.append(Skipped(file, Finding(str(error), "damaged")))
             continue
         kept[number] = file
     if not kept:
         return None, bad
     numbers = sorted(kept)
-    warnings = ("Its slices differ in size.",) if len(shapes) > 1 else ()
+    files = tuple(kept[number] for number in numbers)
+    paths = [root / file for file in files]
     return Scan(
         key="",
         subject=identity.subject,
         session=identity.session,
         label=label,
         kind="slices",
-        files=tuple(kept[number] for number in numbers),
+        files=files,
         slice_numbers=tuple(numbers),
-        shape=next(iter(shapes)),
-        sha256=hash_scan(root, [kept[number] for number in numbers]),
-        warnings=warnings,
+        shape=headers[files[0]].shape,
+        datatype=_usual([headers[file].datatype for file in files]),
+        stamps=stamps_of(paths),
+        sha256=hash_files(paths),
+        warnings=tuple(_picture_findings(paths, [headers[file] for file in files])),
         found_label=label,
     ), bad
 
 
-def hash_scan(root: Path, files: Sequence[str]) -> str:
-    """Return the SHA-256 of a scan's files below ``root``, an Analyze header with its voxels."""
-    paths = [root / file for file in files]
-    return hash_files([each for path in paths for each in (path, *_partner(path))])
+def _picture_findings(paths: Sequence[Path], headers: Sequence[PictureHeader]) -> Iterator[Finding]:
+    """Say once for all pictures of a scan what is doubtful about some of them."""
+    if len({header.shape for header in headers}) > 1:
+        yield Finding("Its slices differ in size.", "slices_differ")
+    if len({header.datatype for header in headers}) > 1:
+        yield Finding(
+            "Some of its slices are of 8 and some of 16 bits. Export them in one way, as their "
+            "brightness may differ.",
+            "slices_differ",
+        )
+    counts = Counter(finding for header in headers for finding in header.findings)
+    codes = {finding: finding.code for header in headers for finding in header.findings}
+    for finding, count in counts.items():
+        which = "" if count == len(headers) else f"{count} of {len(headers)} slices: "
+        yield Finding(f"{which}{finding}", codes[finding])
+    yield from _colour_finding(paths, headers)
 
 
-def hash_files(paths: Sequence[Path]) -> str:
-    """Return the SHA-256 of the bytes of files, in order."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    return digest.hexdigest()
+def _colour_finding(paths: Sequence[Path], headers: Sequence[PictureHeader]) -> Iterator[Finding]:
+    # Many programs store grey pictures with three channels; only decoding tells them from
+    # coloured ones. One slice stands for its scan, so that scanning stays quick.
+    coloured = [path for path, header in zip(paths, headers, strict=True) if header.has_channels]
+    if not coloured:
+        return
+    try:
+        findings = load_picture(coloured[len(coloured) // 2]).findings
+    except ScanError:
+        return  # cutting its slices says what is wrong
+    yield from (finding for finding in findings if finding.code == "colour")
+
+
+def _usual(values: Sequence[str]) -> str:
+    return Counter(values).most_common(1)[0][0]

@@ -12,25 +12,31 @@ from core.data.cohort import Cohort, Scan, Skipped, order_classes
 from core.data.cohort_checks import ScanFacts, check_cohort
 from core.data.dicom import MISSING_PYDICOM, FoundSeries, SeriesFinder, is_available
 from core.data.dicom_scans import findings_among, name_series, series_scan
+from core.data.drive import is_drive_fault
 from core.data.file_names import (
     FileIdentity,
     compile_pattern,
     identify_file,
     identify_path,
 )
-from core.data.findings import Finding
+from core.data.findings import Finding, code_of
 from core.data.folder_walk import FoundFiles, walk_folder
 from core.data.labels import LabelTable
 from core.data.layout import (
     Layout,
+    LayoutKind,
     choose_images,
     class_by_folder,
+    name_class_folders,
+    picture_subject,
     read_table_of,
     recognise_layout,
 )
+from core.data.person_names import person_name_findings
 from core.data.scan_entry import picture_scan, volume_scan
+from core.data.study_keys import KEY_FILE, write_key_file
 from core.errors import CohortError, ScanError
-from core.progress import Operation, Progress
+from core.progress import Notice, Operation, Progress
 
 __all__ = [
     "FileIdentity",
@@ -48,7 +54,10 @@ def scan_folder(
     classes: Sequence[str] = (),
     labels: Path | None = None,
     subject_pattern: str = "",
+    kind: LayoutKind | None = None,
+    class_rules: Sequence[tuple[float, str]] = (),
     layout: Layout | None = None,
+    with_key_file: bool = False,
 ) -> Operation[Cohort]:
     """Make a cohort of the scans below ``folder``.
 
@@ -62,33 +71,45 @@ def scan_folder(
         CSV or TSV with a subject (or file) and a class column.
     subject_pattern : str
         See :func:`core.data.file_names.identify_file`.
+    kind : str, optional
+        Kind of layout; recognised by looking where it is not given.
+    class_rules : sequence of (float, str)
+        OASIS-1: least CDR of each class; the usual ones where it is empty.
     layout : Layout, optional
-        How the folder is read; recognised by looking where it is not given. ``labels`` and
-        ``subject_pattern`` are then those of the layout.
+        How the folder is read, in full; ``labels``, ``subject_pattern``, ``kind`` and
+        ``class_rules`` are then those of the layout.
+    with_key_file : bool
+        Whether to write which DICOM patient has which study key into the folder.
 
     Yields
     ------
-    Progress
+    Progress, Notice
 
     Raises
     ------
     CohortError
         If the folder is not there, holds no scans, or no scan has a class.
     """
-    if not folder.is_dir():
-        raise CohortError(f"'{folder}' is no folder. Drop the folder that holds the scans.")
     if pattern := layout.subject_pattern if layout else subject_pattern:
         compile_pattern(pattern)
     title = f"Scanning {folder.name}"
-    yield Progress(title)
-    found = yield from walk_folder(folder, title, starts=_starts(folder, layout))
-    _require_scans(folder, found)
-    layout = layout or recognise_layout(folder, found, labels, subject_pattern=subject_pattern)
-    return (yield from _gather(folder, found, layout, classes, title))
+    starts = [folder / name for name, _ in layout.class_folders] if layout else []
+    found = yield from _find_in(folder, title, starts)
+    layout = layout or recognise_layout(
+        folder, found, labels, subject_pattern=subject_pattern, kind=kind, class_rules=class_rules
+    )
+    gathering = _Gathering(folder, title, layout, tuple(dict.fromkeys(classes)))
+    return (yield from gathering.gather(found, with_key_file=with_key_file))
 
 
 def scan_folders(
-    folders: Sequence[Path], *, labels: Path | None = None, subject_pattern: str = ""
+    folders: Sequence[Path],
+    *,
+    classes: Sequence[str] = (),
+    labels: Path | None = None,
+    subject_pattern: str = "",
+    layout: Layout | None = None,
+    with_key_file: bool = False,
 ) -> Operation[Cohort]:
     """Make a cohort of several folders dropped at once; their names are the classes.
 
@@ -101,21 +122,49 @@ def scan_folders(
         See :func:`scan_folder`; also if the folders have no common parent, or one lies
         inside another.
     """
+    if pattern := layout.subject_pattern if layout else subject_pattern:
+        compile_pattern(pattern)
+    title = f"Scanning {len(folders)} folders"
+    root, starts, found = yield from find_scans(folders, title)
+    if layout is None:
+        layout = recognise_layout(root, found, labels, subject_pattern=subject_pattern)
+        if len(starts) > 1:
+            layout = name_class_folders(layout, root, starts)
+    gathering = _Gathering(root, title, layout, tuple(dict.fromkeys(classes)))
+    return (yield from gathering.gather(found, with_key_file=with_key_file))
+
+
+def find_scans(
+    folders: Sequence[Path], title: str
+) -> Operation[tuple[Path, list[Path], FoundFiles]]:
+    """Find the files of one folder, or of several with their common parent as the root.
+
+    Returns
+    -------
+    root : Path
+    starts : list of Path
+        The folders, each once.
+    found : FoundFiles
+
+    Raises
+    ------
+    CohortError
+        If a folder is not there, they have no common parent, or they hold no scans.
+    """
     starts = sorted({folder.resolve() for folder in folders})
     if len(starts) == 1:
-        return (yield from scan_folder(starts[0], labels=labels, subject_pattern=subject_pattern))
+        return folders[0], starts, (yield from _find_in(folders[0], title, []))
     root = common_root(starts)
-    if subject_pattern:
-        compile_pattern(subject_pattern)
-    title = f"Scanning {len(starts)} folders"
+    return root, starts, (yield from _find_in(root, title, starts))
+
+
+def _find_in(root: Path, title: str, starts: Sequence[Path]) -> Operation[FoundFiles]:
+    if not root.is_dir():
+        raise CohortError(f"'{root}' is no folder. Drop the folder that holds the scans.")
     yield Progress(title)
     found = yield from walk_folder(root, title, starts=starts)
     _require_scans(root, found)
-    layout = recognise_layout(root, found, labels, subject_pattern=subject_pattern)
-    if layout.kind in ("class_folders", "slices"):
-        named = tuple((start.relative_to(root).as_posix(), start.name) for start in starts)
-        layout = replace(layout, class_level=0, class_folders=named)
-    return (yield from _gather(root, found, layout, (), title))
+    return found
 
 
 def common_root(folders: Sequence[Path]) -> Path:
@@ -147,10 +196,6 @@ def common_root(folders: Sequence[Path]) -> Path:
     return root
 
 
-def _starts(folder: Path, layout: Layout | None) -> list[Path]:
-    return [folder / name for name, _ in layout.class_folders] if layout else []
-
-
 def _require_scans(folder: Path, found: FoundFiles) -> None:
     if found.scans:
         return
@@ -161,18 +206,6 @@ def _require_scans(folder: Path, found: FoundFiles) -> None:
     )
 
 
-def _gather(
-    folder: Path, found: FoundFiles, layout: Layout, classes: Sequence[str], title: str
-) -> Operation[Cohort]:
-    table = read_table_of(layout)
-    gathering = _Gathering(folder, title, layout, table, tuple(dict.fromkeys(classes)))
-    cohort = yield from gathering.gather(found)
-    if not cohort.scans:
-        reason = cohort.skipped[0].reason if cohort.skipped else "none has a class"
-        raise CohortError(f"No scan in '{folder.name}' can be used. First reason: {reason}")
-    return cohort
-
-
 @dataclass
 class _Gathering:
     """Scans gathered so far, and what decides their subject and class."""
@@ -180,19 +213,22 @@ class _Gathering:
     root: Path
     title: str
     layout: Layout
-    table: LabelTable | None = None
     classes: tuple[str, ...] = ()
+    table: LabelTable | None = None
     scans: list[Scan] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     # "AD" and "ad" are one class, in the spelling that was asked for or comes first.
     spellings: dict[str, str] = field(default_factory=dict)
     spellings_of: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     used_rows: set[str] = field(default_factory=set)
+    # Study key -> the patient's hash, of those whom no name tells.
+    patients: dict[str, str] = field(default_factory=dict)
     done: int = 0
     total: int = 0
 
-    def gather(self, found: FoundFiles) -> Operation[Cohort]:
+    def gather(self, found: FoundFiles, *, with_key_file: bool = False) -> Operation[Cohort]:
         """Make the cohort of all files found."""
+        self.table = read_table_of(self.layout)
         self.spellings = {label.casefold(): label for label in self.classes}
         self.skipped += found.skipped
         volumes, not_taken = choose_images(self.layout, found.volumes)
@@ -205,7 +241,24 @@ class _Gathering:
         yield from self._add_pictures(found.pictures)
         self._list_others(found.others)
         self._require_asked_classes()
+        if not self.scans:
+            reason = self.skipped[0].reason if self.skipped else "none has a class"
+            raise CohortError(f"No scan in '{self.root.name}' can be used. First reason: {reason}")
+        if with_key_file:
+            yield self._write_key_file()
         return (yield from check_cohort(self._cohort(), self._facts(found)))
+
+    def _write_key_file(self) -> Notice:
+        if not self.patients:
+            return Notice("No key file was written: names tell all subjects, none needed a key.")
+        try:
+            path = write_key_file(self.root, self.patients)
+        except OSError as error:
+            return Notice(
+                f"The key file cannot be written to '{self.root.name}': {error.strerror}. The "
+                "scans are not affected; allow writing there and scan again if you need it."
+            )
+        return Notice(f"'{path.name}' in '{self.root.name}' says which patient has which key.")
 
     def _facts(self, found: FoundFiles) -> ScanFacts:
         layout = self.layout
@@ -225,7 +278,7 @@ class _Gathering:
     def _list_others(self, files: Sequence[str]) -> None:
         table = self.layout.table
         for file in files:
-            if table is not None and table == self.root / file:
+            if file == KEY_FILE or (table is not None and table == self.root / file):
                 continue
             self.skipped.append(
                 Skipped(
@@ -281,6 +334,8 @@ class _Gathering:
                 self.skipped.append(Skipped(item.file, reason))
             elif not self.classes or label in self.classes:
                 more = findings.get(place, ())
+                if item.has_key:
+                    self.patients[item.identity.subject] = item.series.patient
                 try:
                     self.scans.append(series_scan(self.root, item, label, more=more))
                 except OSError as error:
@@ -291,10 +346,7 @@ class _Gathering:
         done = self.done
         for file, identity, label in self._labelled(files):
             number = -1 if identity.slice_number is None else identity.slice_number
-            subject = identity.subject
-            # "AD/7.png" and "NC/7.png" are of two persons, whoever they are.
-            if subject.isdigit() and not self.layout.subject_pattern and file.count("/") == 1:
-                subject = f"{label}-{subject}"
+            subject = picture_subject(file, identity.subject, label, self.layout)
             groups[label, subject, identity.session].append((number, file))
         self.done = done
         for (label, subject, session), numbered in sorted(groups.items()):
@@ -383,12 +435,18 @@ class _Gathering:
         return Cohort(
             root=self.root.resolve(),
             classes=tuple(ordered),
-            scans=tuple(scans),
+            scans=tuple(map(_with_name_warning, scans)),
             skipped=tuple(self.skipped),
         )
 
 
 def _no_read_reason(error: OSError) -> Finding:
+    if is_drive_fault(error):
+        text = (
+            "It cannot be read: its drive is no longer there, or fails. Reconnect it and scan "
+            "again."
+        )
+        return Finding(text, "unreadable")
     return Finding(
         f"It cannot be read: {error.strerror}. Check the drive and its access rights.",
         "unreadable",
@@ -407,6 +465,13 @@ def _with_unique_keys(scans: list[Scan]) -> list[Scan]:
         used.add(key)
         result.append(replace(scan, key=key))
     return result
+
+
+def _with_name_warning(scan: Scan) -> Scan:
+    # A DICOM series may have it already, by the name in its header.
+    if any(code_of(item) == "person_name" for item in scan.warnings):
+        return scan
+    return replace(scan, warnings=(*scan.warnings, *person_name_findings(scan.files)))
 
 
 def expected_slices(cohort: Cohort, count: int) -> int:

@@ -20,22 +20,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import atomic_file, text_file
-from core.config import SliceSettings
+from core.config import CubeSettings, Cut
 from core.data.cohort import Cohort, Scan
-from core.data.slices import SliceSet, slices_of_scan
-from core.errors import CohortError, ScanError
+from core.data.cubes import cut_scan, require_volumes
+from core.data.labels import some
+from core.data.scan_files import is_changed
+from core.data.slices import SliceSet
+from core.errors import CohortError, ScanChangedError, ScanError
 from core.progress import Notice, Operation, Progress
 
-CACHE_VERSION = 3
+CACHE_VERSION = 4
+# Of the scans of a cohort; with more of them changed, a training would be of another cohort.
+MOST_CHANGED = 0.05
 # Two scans at a time: a whole-head scan takes up to 200 MB while it is turned and cut.
 WORKERS = 2
 _INDEX_COLUMNS = ("label", "subject", "session", "scan", "number")
 # What the pixels of a scan do not depend on.
-_WITHOUT_EFFECT = ("subject", "session", "label", "warnings", "included")
+_WITHOUT_EFFECT = ("subject", "session", "label", "warnings", "included", "datatype", "stamps")
 _Row: TypeAlias = tuple[int, str, str, str, int]
 
 
-def cache_key(cohort: Cohort, settings: SliceSettings) -> str:
+def cache_key(cohort: Cohort, settings: Cut) -> str:
     """Return the name of the cache of this content cut with these settings."""
     scans = [
         (scan.label, scan.subject, scan.session, _scan_key(scan, settings))
@@ -44,7 +49,7 @@ def cache_key(cohort: Cohort, settings: SliceSettings) -> str:
     return _short_hash([CACHE_VERSION, cohort.classes, scans])
 
 
-def _scan_key(scan: Scan, settings: SliceSettings) -> str:
+def _scan_key(scan: Scan, settings: Cut) -> str:
     record = {name: value for name, value in asdict(scan).items() if name not in _WITHOUT_EFFECT}
     return _short_hash([CACHE_VERSION, record, asdict(settings)])
 
@@ -54,32 +59,57 @@ def _short_hash(content: object) -> str:
 
 
 def prepare_slices(
-    cohort: Cohort, cohort_folder: Path, settings: SliceSettings
+    cohort: Cohort,
+    cohort_folder: Path,
+    settings: Cut,
+    *,
+    most_changed: float = 1.0,
 ) -> Operation[SliceSet]:
     """Return all slices of the cohort's included scans, from the cache where it holds them.
 
     Scans are cut a few at a time; those done are kept when the operation is closed and
     need not be cut again. The result does not depend on how many are cut at once. A scan
-    that cannot be read is left out and said in a :class:`Notice`; the others go on.
+    that cannot be read, or has changed since it was scanned, is left out and said in a
+    :class:`Notice`; the others go on. Slices in the cache are those of the scans as they were
+    scanned; a Notice says where a file is another one now.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    cohort_folder : Path
+        Where it is stored.
+    settings : SliceSettings or CubeSettings
+        With the latter the set holds one cube a scan.
+    most_changed : float
+        Share of the scans, 0..1, that may have changed or gone since the cohort was scanned.
 
     Raises
     ------
     CohortError
-        If no scan could be read, or the slices cannot be stored.
+        If no scan could be read, too many have changed, the slices cannot be stored, or
+        cubes are asked of ready-made slices.
     """
+    require_volumes(cohort, settings)
     store = cohort_folder / "slices"
     folder = store / cache_key(cohort, settings)
     ready = _open_cache(folder, cohort.classes)
     if ready is not None:
         yield Progress("Slices are ready", 1, 1)
+        yield from _tell_changed(cohort)
         return ready
     try:
-        return (yield from _build_cache(cohort, store, folder, settings))
+        return (yield from _build_cache(cohort, store, folder, settings, most_changed))
     except OSError as error:
         raise CohortError(
             f"The slices cannot be stored in '{store}': {error.strerror}. Free space "
             "there, or store the cohort elsewhere."
         ) from error
+
+
+def ready_slices(cohort: Cohort, cohort_folder: Path, settings: Cut) -> SliceSet | None:
+    """Return all slices where the cache holds them already; None where they must be cut."""
+    folder = cohort_folder / "slices" / cache_key(cohort, settings)
+    return _open_cache(folder, cohort.classes)
 
 
 @dataclass(frozen=True)
@@ -91,12 +121,22 @@ class _Piece:
     numbers: NDArray[np.int64]
 
 
+def _tell_changed(cohort: Cohort) -> Operation[None]:
+    changed = [scan.key for scan in cohort.included_scans if is_changed(cohort, scan)]
+    if changed:
+        yield Notice(
+            f"{len(changed)} scans have changed since they were scanned ({some(changed)}); their "
+            "slices of before are used. Scan the folder again to take the changes in."
+        )
+
+
 def _build_cache(
-    cohort: Cohort, store: Path, folder: Path, settings: SliceSettings
+    cohort: Cohort, store: Path, folder: Path, settings: Cut, most_changed: float
 ) -> Operation[SliceSet]:
-    pieces = yield from _cut_scans(cohort, store / "scans", settings)
+    pieces, changed = yield from _cut_scans(cohort, store / "scans", settings)
     if not pieces:
         raise CohortError("No scan of the cohort could be read. Check that its folder is there.")
+    _require_few(changed, len(cohort.included_scans), most_changed)
     rows = [
         (
             cohort.classes.index(piece.scan.label),
@@ -120,16 +160,31 @@ def _build_cache(
     return _slice_set(np.load(folder / "pixels.npy", mmap_mode="r"), rows, cohort.classes)
 
 
-def _cut_scans(cohort: Cohort, store: Path, settings: SliceSettings) -> Operation[list[_Piece]]:
-    """Cut every scan into a file of its own; return those that could be, in the cohort's order.
+def _require_few(changed: Sequence[Scan], n_scans: int, most_changed: float) -> None:
+    if len(changed) > most_changed * n_scans:
+        raise CohortError(
+            f"{len(changed)} of {n_scans} scans have changed or gone since they were scanned "
+            f"({some([scan.files[0] for scan in changed])}). Scan the folder again, or bring the "
+            "files back."
+        )
+
+
+def _cut_scans(
+    cohort: Cohort, store: Path, settings: Cut
+) -> Operation[tuple[list[_Piece], list[Scan]]]:
+    """Cut every scan into a file of its own, as far as can be.
+
+    Return the pieces, in the cohort's order, and the scans that have changed.
 
     Threads, not processes: unpacking, reading and resampling let go of the interpreter,
     and a frozen application starts no second one.
     """
     scans = cohort.included_scans
     workers = max(1, min(WORKERS, os.cpu_count() or 1, len(scans)))
-    pieces = []
+    pieces: list[_Piece] = []
+    changed: list[Scan] = []
     pool = ThreadPoolExecutor(workers, thread_name_prefix="slices")
+    what = "Making cubes" if isinstance(settings, CubeSettings) else "Cutting slices"
     try:
         # Few ahead: a stop waits for those at work only, and nothing piles up in memory.
         running: deque[Future[_Piece]] = deque()
@@ -138,32 +193,33 @@ def _cut_scans(cohort: Cohort, store: Path, settings: SliceSettings) -> Operatio
             while waiting and len(running) < 2 * workers:
                 running.append(pool.submit(_cut_one, cohort, waiting.popleft(), store, settings))
             future = running.popleft()
-            yield Progress("Cutting slices", done, len(scans))
+            yield Progress(what, done, len(scans))
             while not wait((future,), timeout=0.1).done:
-                yield Progress("Cutting slices", done, len(scans))
+                yield Progress(what, done, len(scans))
             try:
                 pieces.append(future.result())
             except ScanError as error:
+                if isinstance(error, ScanChangedError):
+                    changed.append(scan)
                 yield Notice(f"{error} Scan {scan.key} was left out.")
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-    return pieces
+    return pieces, changed
 
 
-def _cut_one(cohort: Cohort, scan: Scan, store: Path, settings: SliceSettings) -> _Piece:
+def _cut_one(cohort: Cohort, scan: Scan, store: Path, settings: Cut) -> _Piece:
     path = store / f"{_scan_key(scan, settings)}.npz"
     stored = _read_piece(path, settings)
-    if stored is not None:
+    # What is stored of a file that has gone is all there is of it; an edited one is told below.
+    if stored is not None and not is_changed(cohort, scan):
         return _Piece(scan, path, stored[1])
-    cut = slices_of_scan(cohort, scan, settings)
+    cut = cut_scan(cohort, scan, settings)
     with atomic_file.replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, pixels=cut.pixels, numbers=cut.numbers)
     return _Piece(scan, path, cut.numbers)
 
 
-def _read_piece(
-    path: Path, settings: SliceSettings
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]] | None:
+def _read_piece(path: Path, settings: Cut) -> tuple[NDArray[np.uint8], NDArray[np.int64]] | None:
     """Return the pixels and numbers of a stored scan; None if it is not there or damaged."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
@@ -171,16 +227,19 @@ def _read_piece(
             pixels, numbers = stored["pixels"], stored["numbers"]
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         return None
-    fits = pixels.dtype == np.uint8 and pixels.shape == (len(numbers), settings.size, settings.size)
+    fits = pixels.dtype == np.uint8 and pixels.shape == (len(numbers), *_item_shape(settings))
     return (pixels, numbers) if fits else None
 
 
+def _item_shape(settings: Cut) -> tuple[int, ...]:
+    return (settings.size,) * (3 if isinstance(settings, CubeSettings) else 2)
+
+
 def _join_pieces(
-    cohort: Cohort, pieces: Sequence[_Piece], settings: SliceSettings, path: Path
+    cohort: Cohort, pieces: Sequence[_Piece], settings: Cut, path: Path
 ) -> Operation[None]:
     """Write one array of all pieces; a single scan at a time is in memory."""
-    size = settings.size
-    shape = (sum(len(piece.numbers) for piece in pieces), size, size)
+    shape = (sum(len(piece.numbers) for piece in pieces), *_item_shape(settings))
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     with atomic_file.replacing(path) as temporary, temporary.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
@@ -190,12 +249,12 @@ def _join_pieces(
             file.write(_pixels_of(cohort, piece, settings).data)
 
 
-def _pixels_of(cohort: Cohort, piece: _Piece, settings: SliceSettings) -> NDArray[np.uint8]:
+def _pixels_of(cohort: Cohort, piece: _Piece, settings: Cut) -> NDArray[np.uint8]:
     stored = _read_piece(piece.path, settings)
     if stored is not None and len(stored[1]) == len(piece.numbers):
         return np.ascontiguousarray(stored[0])
     # Somebody emptied the cache while it was built.
-    return slices_of_scan(cohort, piece.scan, settings).pixels
+    return cut_scan(cohort, piece.scan, settings).pixels
 
 
 def _open_cache(folder: Path, classes: tuple[str, ...]) -> SliceSet | None:
@@ -206,7 +265,7 @@ def _open_cache(folder: Path, classes: tuple[str, ...]) -> SliceSet | None:
         slices = _slice_set(pixels, rows, classes)
     except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None
-    fits = pixels.ndim == 3 and pixels.dtype == np.uint8 and len(rows) == len(pixels)
+    fits = pixels.ndim in (3, 4) and pixels.dtype == np.uint8 and len(rows) == len(pixels)
     return slices if fits and slices.label.max() < len(classes) else None
 
 

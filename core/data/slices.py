@@ -13,7 +13,8 @@ from PIL import Image
 
 from core.config import SliceSettings
 from core.data.cohort import Cohort, Scan
-from core.data.picture import read_picture
+from core.data.picture import brightest_level, read_picture
+from core.data.scan_files import require_unchanged
 from core.data.scan_reader import load_scan
 from core.data.stored_scan import SliceSource, opened_source, source_of_volume
 from core.data.volume import Volume
@@ -27,17 +28,18 @@ _AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
 
 @dataclass(frozen=True)
 class SliceSet:
-    """All slices of a cohort, one row a slice.
+    """All slices of a cohort, one row a slice; or its cubes, one row a scan.
 
     Attributes
     ----------
     pixels : ndarray, shape (n, S, S), uint8
-        Usually memory-mapped and read-only.
+        Usually memory-mapped and read-only. Of cubes (n, S, S, S), see
+        :mod:`core.data.cubes`.
     label : ndarray, shape (n,), int
         Index into ``classes``.
     subject, session, scan : ndarray, shape (n,), str
     number : ndarray, shape (n,), int
-        Voxel index of the slice in RAS+ (volumes) or number of the picture.
+        Voxel index of the slice in RAS+ (volumes) or number of the picture; 0 for cubes.
     classes : tuple of str
     """
 
@@ -51,6 +53,11 @@ class SliceSet:
 
     def __len__(self) -> int:
         return len(self.label)
+
+    @property
+    def are_cubes(self) -> bool:
+        """Whether each item is a whole volume, a cube, and not a slice."""
+        return self.pixels.ndim == 4
 
 
 def choose_slices(volume: Volume, settings: SliceSettings) -> NDArray[np.int64]:
@@ -124,7 +131,7 @@ def _centre(source: SliceSource, settings: SliceSettings) -> float:
     axis = _AXES[settings.plane]
     last = source.shape[axis] - 1
     if settings.centre == "brain":
-        low, high = _brain_extent(source, axis)
+        low, high = brain_extent(source, axis)
         return (low + high) / 2
     if settings.centre == "volume" or settings.centre_mm is None:
         return last / 2
@@ -147,10 +154,11 @@ def _positions_mm(
     return np.asarray(voxels @ source.affine[axis, :3] + source.affine[axis, 3])
 
 
-def _brain_extent(source: SliceSource, axis: int) -> tuple[int, int]:
+def brain_extent(source: SliceSource, axis: int) -> tuple[int, int]:
+    """Return the first and last voxel index of the brain's bounding box along an axis."""
     # A tenth of the bright tissue keeps the brain and drops background noise; a plane
     # counts where half a percent of it is tissue, so that single bright voxels do not.
-    threshold = max(0.1 * _percentiles(source, (99,))[0], 0.0)
+    threshold = max(0.1 * percentiles(source, (99,))[0], 0.0)
     if source.table is None:
         is_tissue = source.half > threshold
     else:
@@ -163,7 +171,7 @@ def _brain_extent(source: SliceSource, axis: int) -> tuple[int, int]:
     return 2 * int(inside[0]), min(2 * int(inside[-1]) + 1, source.shape[axis] - 1)
 
 
-def _percentiles(source: SliceSource, wanted: Sequence[float]) -> list[float]:
+def percentiles(source: SliceSource, wanted: Sequence[float]) -> list[float]:
     """Return percentiles of every second voxel along each axis of the whole scan.
 
     An eighth of the voxels stands for all. They are counted from the first voxel of each
@@ -212,7 +220,7 @@ def cut_slices(
 def _cut(
     source: SliceSource, settings: SliceSettings, numbers: Sequence[int] | NDArray[np.int64]
 ) -> NDArray[np.uint8]:
-    low, high = _percentiles(source, (settings.low_percentile, settings.high_percentile))
+    low, high = percentiles(source, (settings.low_percentile, settings.high_percentile))
     scale = 255.0 / (high - low) if high > low else 0.0
     axis = _AXES[settings.plane]
     grey = _grey_levels(source, source.take_planes(axis, numbers), low, scale)
@@ -263,12 +271,17 @@ def read_pictures(cohort: Cohort, scan: Scan) -> Operation[NDArray[np.uint8]]:
     Raises
     ------
     ScanError
-        If one cannot be decoded.
+        If one cannot be decoded, or has changed since it was scanned.
     """
-    pictures = []
-    for done, file in enumerate(scan.files):
-        yield Progress(f"Reading {scan.key}", done, len(scan.files))
-        pictures.append(read_picture(cohort.path_of(file)))
+    require_unchanged(cohort, scan)
+    paths = [cohort.path_of(file) for file in scan.files]
+    white, pictures = 0.0, []
+    for path in paths:
+        yield Progress(f"Reading {scan.key}", 0, len(paths))
+        white = max(white, brightest_level(path))
+    for done, path in enumerate(paths):
+        yield Progress(f"Reading {scan.key}", done, len(paths))
+        pictures.append(read_picture(path, white=white))
     height = max(picture.shape[0] for picture in pictures)
     width = max(picture.shape[1] for picture in pictures)
     result = np.zeros((len(pictures), height, width), dtype=np.uint8)
@@ -303,8 +316,9 @@ def slices_of_scan(cohort: Cohort, scan: Scan, settings: SliceSettings) -> CutSc
     Raises
     ------
     ScanError
-        If the scan cannot be read.
+        If the scan cannot be read, or has changed since it was scanned.
     """
+    require_unchanged(cohort, scan)
     if scan.kind != "volume":
         return _cut_pictures(cohort, scan, settings)
     is_plain = len(scan.files) == 1 and not scan.flipped
@@ -326,9 +340,11 @@ def _cut_source(source: SliceSource, settings: SliceSettings) -> CutScan:
 
 
 def _cut_pictures(cohort: Cohort, scan: Scan, settings: SliceSettings) -> CutScan:
+    paths = [cohort.path_of(file) for file in scan.files]
+    # One range for all slices of a scan, or the same tissue would be brighter in a darker slice.
+    white = max(brightest_level(path) for path in paths)
     pictures = [
-        _to_square(read_picture(cohort.path_of(file)), (1.0, 1.0), settings.size)
-        for file in scan.files
+        _to_square(read_picture(path, white=white), (1.0, 1.0), settings.size) for path in paths
     ]
     numbers = np.array(scan.slice_numbers, dtype=np.int64)
     return CutScan(np.stack(pictures), numbers, np.zeros(0))

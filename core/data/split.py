@@ -8,6 +8,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,30 @@ _PART_NAMES = {
 
 
 @dataclass(frozen=True)
+class UnfitRow:
+    """A slice or subject that stands in a split file or in the cohort, not in both.
+
+    ``fault`` is ``unknown`` (the cohort does not have it) or ``missing`` (the file does not);
+    ``session``, ``scan`` and ``slice`` are empty where the file does not go by them.
+    """
+
+    fault: str
+    subject: str
+    session: str = ""
+    scan: str = ""
+    slice: str = ""
+    part: str = ""
+
+
+class SplitFileError(CohortError):
+    """A split file does not fit the cohort; ``unfit`` lists where."""
+
+    def __init__(self, text: str, unfit: Sequence[UnfitRow] = ()) -> None:
+        super().__init__(text)
+        self.unfit = tuple(unfit)
+
+
+@dataclass(frozen=True)
 class Split:
     """Part and class of every slice.
 
@@ -40,11 +65,14 @@ class Split:
         Class used in training: the true one, or a shuffled one in a control run.
     notices : tuple of str
         What a split file says about slices that the cohort does not have, in words.
+    unfit : tuple of UnfitRow
+        The rows of the file that these are.
     """
 
     part: NDArray[np.str_]
     label: NDArray[np.int64]
     notices: tuple[str, ...] = ()
+    unfit: tuple[UnfitRow, ...] = ()
 
     def rows_of(self, part: str) -> NDArray[np.int64]:
         """Return the rows of one part."""
@@ -103,6 +131,37 @@ def split_name(settings: SplitSettings) -> str:
     return "file" if settings.split_file else settings.mode
 
 
+def split_words(
+    settings: SplitSettings, seed: int, *, by: str = "", item: Literal["slice", "scan"] = "slice"
+) -> str:
+    """Say in words how slices are split: ``by subject 5:2:3, seed 0``.
+
+    ``by`` (subject or slice) is how a split file turned out to go, see :func:`split_by`;
+    empty where it was not read yet. ``item`` is what a network sees at once: a slice, or a
+    whole scan as a cube.
+    """
+    by = item if by == "slice" else by
+    control = ", labels shuffled" if settings.shuffled_labels else ""
+    if settings.split_file:
+        how = f"by {by}, " if by else ""
+        return f"{how}from file {Path(settings.split_file).name}{control}"
+    if settings.mode == "kfold":
+        how = f"by subject, test fold {settings.fold} of {settings.folds}"
+    else:
+        shares = (settings.train_share, settings.validation_share, settings.test_share)
+        what = item if settings.mode == "slice" else settings.mode
+        how = f"by {what} " + ":".join(f"{share:g}" for share in shares)
+    return f"{how}, seed {seed}{control}"
+
+
+def split_by(slices: SliceSet, split: Split) -> str:
+    """Return ``subject`` where each subject is in one part, else ``slice``."""
+    subjects, number = np.unique(slices.subject, return_inverse=True)
+    of_part = np.array([PARTS.index(name) for name in split.part.tolist()], dtype=np.int64)
+    pairs = np.unique(number * len(PARTS) + of_part)
+    return "subject" if len(pairs) == len(subjects) else "slice"
+
+
 def split_file_record(settings: SplitSettings) -> dict[str, str] | None:
     """Return name and SHA-256 of the split file, without the folder it lies in; None without one.
 
@@ -131,6 +190,33 @@ def write_split_file(path: Path, slices: SliceSet, split: Split) -> None:
     text_file.write_csv(path, SPLIT_COLUMNS, rows)
 
 
+def write_subject_split(path: Path, slices: SliceSet, split: Split) -> None:
+    """Write the part of every subject as CSV: it fits whichever slices are cut of them."""
+    _, first = np.unique(slices.subject, return_index=True)
+    rows = [
+        (slices.subject[i], slices.classes[slices.label[i]], split.part[i]) for i in first.tolist()
+    ]
+    text_file.write_csv(path, ("subject", "label", "part"), rows)
+
+
+def numbers_in_split_file(path: Path) -> dict[str, list[int]]:
+    """Return the slices that a split file has of each scan; none where it goes by subject.
+
+    Raises
+    ------
+    CohortError
+        If it is no split file or cannot be read.
+    """
+    rows = _read_rows(path)
+    numbers: dict[str, list[int]] = {}
+    if "scan" in rows[0] and "slice" in rows[0]:
+        for row in rows:
+            number = _slice_number(row["slice"])
+            if number.isdecimal():
+                numbers.setdefault(_plain(row["scan"]), []).append(int(number))
+    return {scan: sorted(set(of_scan)) for scan, of_scan in numbers.items()}
+
+
 def read_split_file(path: Path, slices: SliceSet) -> Split:
     """Read which part each slice belongs to; labels are those of the cohort.
 
@@ -152,25 +238,42 @@ def read_split_file(path: Path, slices: SliceSet) -> Split:
     of_slice = list(zip(*(_column(slices, name) for name in columns), strict=True))
     parts = [part_of.get(key) for key in of_slice]
     missing = [key for key, part in zip(of_slice, parts, strict=True) if part is None]
+    unknown = sorted(set(part_of) - set(of_slice))
+    unfit = (
+        *(_unfit("missing", columns, key) for key in dict.fromkeys(missing)),
+        *(_unfit("unknown", columns, key, part_of[key]) for key in unknown),
+    )
     if missing:
-        raise CohortError(
+        raise SplitFileError(
             f"'{path.name}' leaves out {len(missing)} of {len(slices)} slices of the cohort: "
             f"{_some(_in_words(columns, missing))}. Add their rows, or exclude them from "
-            "the cohort."
+            "the cohort.",
+            unfit,
         )
     if empty := [part for part in PARTS if part not in parts]:
-        raise CohortError(
+        raise SplitFileError(
             f"'{path.name}' puts no slice of this cohort into {' and '.join(empty)}. "
-            "Give each part some rows."
+            "Give each part some rows.",
+            unfit,
         )
-    unknown = sorted(set(part_of) - set(of_slice))
     notices: tuple[str, ...] = ()
     if unknown:
         notices = (
             f"'{path.name}' has {len(unknown)} rows that fit no slice of the cohort and were "
             f"passed over: {_some(_in_words(columns, unknown))}.",
         )
-    return Split(np.array(parts, dtype="<U10"), slices.label.copy(), notices)
+    return Split(np.array(parts, dtype="<U10"), slices.label.copy(), notices, unfit)
+
+
+def read_split_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a split file as they are, by column; cells without their apostrophes.
+
+    Raises
+    ------
+    CohortError
+        If it cannot be read or is no split file.
+    """
+    return [{name: _plain(cell) for name, cell in row.items()} for row in _read_rows(path)]
 
 
 _Key = tuple[str, ...]
@@ -230,6 +333,10 @@ def _in_words(columns: Sequence[str], keys: Iterable[_Key]) -> list[str]:
         return f"subject {of['subject']}" + (f" session {session}" if session else "")
 
     return list(dict.fromkeys(map(name, keys)))
+
+
+def _unfit(fault: str, columns: Sequence[str], key: _Key, part: str = "") -> UnfitRow:
+    return UnfitRow(fault, **dict(zip(columns, key, strict=True)), part=part)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -21,6 +21,7 @@ class TrainingData:
     Attributes
     ----------
     pixels : Tensor, shape (n, H, W), uint8
+        Or (n, D, H, W): cubes.
     labels : Tensor, shape (n,), int
     """
 
@@ -40,7 +41,8 @@ class TrainingData:
 
     def name_of(self, row: int) -> str:
         """Return what a person calls a slice: its scan and number."""
-        return f"{self.slices.scan[row]} slice {self.slices.number[row]}"
+        scan = str(self.slices.scan[row])
+        return scan if self.slices.are_cubes else f"{scan} slice {self.slices.number[row]}"
 
 
 def batch_bounds(n: int, size: int, *, least: int = 2) -> list[tuple[int, int]]:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from core.config import RunSettings
 from core.errors import TrainingError
 from core.progress import BatchDone, EpochMetrics, Notice, Operation
-from core.training.checkpoint import save_checkpoint, save_network
+from core.training.checkpoint import BEST_FILE, save_checkpoint, save_network
 from core.training.dataset import balanced_order, batch_bounds, epoch_order
 from core.training.evaluate import accuracy, evaluate, mean_cross_entropy
 from core.training.regime import recompute_batch_norm, set_training_mode
@@ -59,7 +59,7 @@ def train_epochs(training: Training) -> Operation[None]:
                 training.network,
                 training.slice_feed,
                 data.split.rows_of("train"),
-                batch=settings.training.batch,
+                batch=settings.batch,
                 seed=settings.training.seed,
             )
         logits = yield from evaluate(
@@ -67,7 +67,7 @@ def train_epochs(training: Training) -> Operation[None]:
             training.feed,
             rows,
             training.engine,
-            batch=settings.training.batch,
+            batch=settings.batch,
             what=f"Validating epoch {epoch}",
         )
         _require_finite(training, logits, epoch)
@@ -96,7 +96,7 @@ def _train_one_epoch(training: Training, epoch: int) -> Operation[tuple[float, f
             int(np.random.default_rng([settings.seed, epoch, engine.rank]).integers(2**31))
         )
     order = _order(training, epoch)
-    bounds = batch_bounds(len(order), settings.batch, least=2 * engine.count)
+    bounds = batch_bounds(len(order), training.settings.batch, least=2 * engine.count)
     tally = _Tally(training, epoch, len(bounds))
     for number, (start, stop) in enumerate(bounds, start=1):
         rows = order[start:stop]
@@ -152,7 +152,7 @@ def _use_less_memory(training: Training) -> str:
     return (
         "The device ran out of memory. Training goes on with "
         f"{training.micro_batch} slices at a time; a batch is still "
-        f"{training.settings.training.batch} slices (gradients are added up), but batch norm "
+        f"{training.settings.batch} slices (gradients are added up), but batch norm "
         "takes its statistics over the smaller number."
     )
 
@@ -310,7 +310,7 @@ def _keep_epoch(training: Training, metrics: EpochMetrics) -> None:
     if is_best:
         training.best_accuracy = metrics.validation_accuracy
         training.best_epoch = metrics.epoch
-        save_network(training.network, writer.path / "best.safetensors")
+        save_network(training.network, writer, BEST_FILE)
     writer.append_epoch({name: getattr(metrics, name) for name in _KEPT_METRICS})
     save_checkpoint(training)
     changes: dict[str, Any] = {"epochs_done": metrics.epoch, "seconds": training.seconds}

@@ -1,6 +1,6 @@
-"""The networks: ResNet-101, GoogLeNet, VGG-19 and the custom CNN, each with a new FCL.
+"""The networks: ResNet-101, GoogLeNet, VGG-19 and the custom CNNs, each with a new FCL.
 
-Shapes: N batch, C channels, H and W pixels, F penultimate features, K classes.
+Shapes: N batch, C channels, D, H and W voxels, F penultimate features, K classes.
 """
 
 from __future__ import annotations
@@ -12,12 +12,18 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from core.config import TrainSettings
+from core.config import CUSTOM_CNNS, TrainSettings
 from core.training.torchvision_gateway import models
 
 # Name of the FCL inside each network, "the FCL" of the paper. VGG-19 has three linear
 # layers; only the last is replaced.
-FCL_NAMES = {"resnet101": "fc", "googlenet": "fc", "vgg19": "classifier.6", "cnn2d": "fc"}
+FCL_NAMES = {
+    "resnet101": "fc",
+    "googlenet": "fc",
+    "vgg19": "classifier.6",
+    "cnn2d": "fc",
+    "cnn3d": "fc",
+}
 # Statistics of ImageNet (torchvision), red, green, blue; grey slices go to three channels.
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
@@ -75,6 +81,67 @@ class CustomCnn2d(nn.Module):
         return logits_NK
 
 
+class CustomCnn3d(nn.Module):
+    """The custom CNN for whole volumes, built as :class:`CustomCnn2d` in three dimensions.
+
+    Blocks of convolution 3x3x3, batch norm, activation and 2x2x2 max pooling, each block
+    twice as wide as the one before; global average pooling; a fully connected layer to
+    ``features``; then the FCL. Parameters as there.
+    """
+
+    def __init__(
+        self,
+        n_classes: int,
+        *,
+        width: int = 16,
+        features: int = 128,
+        activation: Literal["relu", "leaky-relu"] = "relu",
+        blocks: int = 4,
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = 1
+        for i in range(blocks):
+            wider = width * 2**i
+            layers += [
+                nn.Conv3d(channels, wider, 3, padding=1, bias=False),
+                nn.BatchNorm3d(wider),
+                _activation(activation),
+                _HalvingMaxPool3d(),
+            ]
+            channels = wider
+        # Not called "features": the names of its layers tell a file's network.
+        self.features3d = nn.Sequential(*layers)
+        self.hidden = nn.Sequential(nn.Linear(channels, features), _activation(activation))
+        self.fc = nn.Linear(features, n_classes)
+
+    def forward(self, cubes_NCDHW: Tensor) -> Tensor:
+        """Return logits (N, K) of cubes (N, 1, D, H, W)."""
+        # A plain mean: the gradient of adaptive pooling differs from call to call on a GPU.
+        pooled: Tensor = self.features3d(cubes_NCDHW).mean(dim=(2, 3, 4))
+        logits_NK: Tensor = self.fc(self.hidden(pooled))
+        return logits_NK
+
+
+class _HalvingMaxPool3d(nn.MaxPool3d):
+    """Max pooling 2x2x2; where the same bits are wanted each time, by routines that give them.
+
+    torch's own adds gradients up in any order on a GPU.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(2)
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.device.type == "cpu" or not torch.are_deterministic_algorithms_enabled():
+            pooled: Tensor = super().forward(input)
+            return pooled
+        n, channels, *sides = input.shape
+        d, h, w = (side // 2 for side in sides)
+        even = input[:, :, : 2 * d, : 2 * h, : 2 * w]
+        return even.reshape(n, channels, d, 2, h, 2, w, 2).amax(dim=(3, 5, 7))
+
+
 @dataclass(frozen=True)
 class InputScaling:
     """How uint8 slices become network input: channels, mean and deviation of each."""
@@ -82,7 +149,10 @@ class InputScaling:
     channels: int
 
     def apply(self, pixels_NHW: Tensor) -> Tensor:
-        """Return images (N, C, H, W) float32 of grey slices (N, H, W) uint8."""
+        """Return images (N, C, H, W) float32 of grey slices (N, H, W) uint8.
+
+        Cubes (N, D, H, W) become (N, 1, D, H, W).
+        """
         images_NCHW = pixels_NHW.unsqueeze(1).float().div_(255.0)
         if self.channels == 1:
             return images_NCHW.sub_(_MEAN[0]).div_(_STD[0])
@@ -94,7 +164,7 @@ class InputScaling:
 
 def input_scaling(network: str) -> InputScaling:
     """Return how slices become the input of ``network``."""
-    return InputScaling(1 if network == "cnn2d" else 3)
+    return InputScaling(1 if network in CUSTOM_CNNS else 3)
 
 
 def build_network(settings: TrainSettings, n_classes: int, *, transform_input: bool) -> nn.Module:
@@ -117,11 +187,13 @@ def build_network(settings: TrainSettings, n_classes: int, *, transform_input: b
     elif name == "vgg19":
         network = models.vgg19(weights=None)
     else:
-        network = CustomCnn2d(
+        custom = CustomCnn3d if name == "cnn3d" else CustomCnn2d
+        network = custom(
             n_classes,
             width=settings.cnn_width,
             features=settings.cnn_features,
             activation=settings.activation,
+            blocks=settings.cnn_blocks,
         )
     replace_fcl(network, name, n_classes, settings.fc_init)
     return network

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import safetensors
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from core.child_process import ChildError, run_in_child
 from core.config import NETWORK_TITLES
 from core.errors import TrainingError
-from core.run_folder import is_run
+from core.run_folder import is_run, read_record
 from core.training import weights_names
 from core.training.network import FCL_NAMES
 from core.training.torchvision_gateway import models
@@ -131,8 +130,7 @@ def from_imagenet(asked: str) -> bool:
     path = Path(asked).expanduser()
     if not is_run(path):
         return True
-    record = json.loads((path / "run.json").read_text(encoding="utf-8"))
-    return bool(record.get("transform_input", False))
+    return bool(read_record(path).get("transform_input", False))
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:

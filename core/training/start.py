@@ -18,6 +18,8 @@ from core.config import NETWORK_TITLES, REGIME_TITLES, RunSettings, TrainSetting
 from core.data.cohort import Cohort
 from core.data.slices import SliceSet
 from core.data.split import Split, split_name
+from core.errors import TrainingError
+from core.run_folder import is_run, read_record, recorded_sums
 from core.training import pretrained
 from core.training.devices import describe_device
 from core.training.engine import Engine
@@ -56,6 +58,13 @@ def read_start(settings: TrainSettings) -> Start:
     is_own = path.name == "network.safetensors"
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if is_own and is_run(path.parent):
+        sums = recorded_sums(read_record(path.parent), path.name)
+        if sums and sha256 not in sums:
+            raise TrainingError(
+                f"'{path.name}' of run '{path.parent.name}' is damaged. Resume that run to write "
+                "it again, or choose other weights."
+            )
     return Start(
         weights=pretrained.load_weights(path),
         transform_input=settings.network == "googlenet"
@@ -90,6 +99,7 @@ def run_record(
         "epochs": settings.epochs,
         "epochs_done": 0,
         "learning_rate": settings.learning_rate,
+        "batch": settings.batch,
         "fcl": FCL_NAMES[name],
         "fcl_inputs": fcl_of(network, name).in_features,
         "device": f"{engine.count} x {device}" if engine.count > 1 else device,

@@ -62,10 +62,18 @@ class Training:
         return fcl_of(self.network, self.settings.training.network)
 
     def record_fcl(self) -> None:
+        """Keep the FCL as it is now, as that of the present epoch, also on disk."""
+        self.keep_fcl()
+        self.write_fcl()
+
+    def keep_fcl(self) -> None:
         """Keep the FCL as it is now, as that of the present epoch."""
         self.fc_epochs.append(self.epoch)
         self.fc_weights.append(self.fcl.weight.detach().cpu().numpy().copy())
         self.fc_biases.append(self.fcl.bias.detach().cpu().numpy().copy())
+
+    def write_fcl(self) -> None:
+        """Write the FCL of every epoch so far."""
         self.writer.write_fc_history(
             FcHistory(np.array(self.fc_epochs), np.stack(self.fc_weights), np.stack(self.fc_biases))
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from core.config import RunSettings
+from core.config import CUSTOM_CNNS, RunSettings
 from core.data.cohort import Cohort, twin_scans
 from core.data.leakage import audit_slices
 from core.data.slice_cache import MOST_CHANGED, prepare_slices
@@ -23,18 +21,24 @@ from core.data.split import (
     split_slices,
     split_words,
 )
-from core.errors import MriFclError, RunError, TrainingError
+from core.disk_space import require_place, require_room
+from core.errors import RunError
 from core.progress import Notice, Operation, Progress, RunStarted
 from core.run_folder import Features, Run, RunWriter, create_run, reopen_run
+from core.run_lock import RunInUseError, in_use_sentence
 from core.training import pretrained
 from core.training.augmentation import augmentation_of
 from core.training.checkpoint import (
+    CHECKPOINT_FILE,
+    NETWORK_FILE,
+    bytes_needed,
     load_checkpoint,
     load_network,
-    put_last_epoch_back,
+    put_last_epoch_into,
     save_network,
 )
 from core.training.dataset import TrainingData
+from core.training.ending import Ending
 from core.training.engine import Engine
 from core.training.evaluate import accuracy, accuracy_by_subject, extract_features
 from core.training.feed import (
@@ -58,10 +62,6 @@ from core.training.start import (
     without_place,
 )
 from core.training.state import Training
-
-logger = logging.getLogger(__name__)
-
-NETWORK_FILE = "network.safetensors"
 
 
 def train(
@@ -89,12 +89,19 @@ def train(
         finite, or the folder cannot be written.
     """
     cohort.require_trainable()
+    if place is None:
+        require_place(runs)
     start = read_start(settings.training)
     slices = yield from prepare_slices(
-        cohort, cohort_folder, settings.slices, most_changed=MOST_CHANGED
+        cohort, cohort_folder, settings.cut, most_changed=MOST_CHANGED
     )
     split = split_slices(slices, settings.split, settings.training.seed)
-    words = split_words(settings.split, settings.training.seed, by=split_by(slices, split))
+    words = split_words(
+        settings.split,
+        settings.training.seed,
+        by=split_by(slices, split),
+        item="scan" if settings.sees_cubes else "slice",
+    )
     same_scans = [[scan.key for scan in group] for group in twin_scans(cohort.included_scans)]
     audit = yield from audit_slices(
         slices, split, split_name(settings.split), words=words, same_scans=same_scans
@@ -118,6 +125,7 @@ def train(
                 settings, network, engine, data, RunWriter(Path(), {}), cohort_folder
             )
             return (yield from _follow(training))
+        require_room(runs, bytes_needed(network, settings.training))
         writer = create_run(
             runs,
             without_place(settings, start),
@@ -130,14 +138,17 @@ def train(
                 **audit.record(),
             },
         )
-        writer.update(cohort=cohort_record(cohort, cohort_folder, writer.path))
-        writer.write_split(split_rows(slices, split))
-        training = yield from _begin(settings, network, engine, data, writer, cohort_folder)
-        training.record_fcl()
-        if settings.training.regime == "frozen":
-            # Its checkpoints leave the backbone out: it lies here, and never changes.
-            save_network(network, writer.path / NETWORK_FILE)
-        return (yield from _run(training))
+        # From here on, whatever happens, the run does not seem to run for ever.
+        with Ending(writer) as ending:
+            writer.update(cohort=cohort_record(cohort, cohort_folder, writer.path))
+            writer.write_split(split_rows(slices, split))
+            training = yield from _begin(settings, network, engine, data, writer, cohort_folder)
+            ending.training = training
+            training.record_fcl()
+            if settings.training.regime == "frozen":
+                # Its checkpoints leave the backbone out: it lies here, and never changes.
+                save_network(network, writer)
+            return (yield from _run(training))
 
 
 def resume(
@@ -151,8 +162,7 @@ def resume(
         If it is finished, has no checkpoint, or belongs to another cohort.
     """
     run = Run(run_folder)
-    if run.state == "finished":
-        raise RunError(f"Run '{run.name}' is finished. Train a new one for more epochs.")
+    _require_resumable(run)
     _require_same_cohort(run, cohort)
     data = yield from _data_again(run, cohort)
     folder = cohort_folder_of(run)
@@ -163,14 +173,22 @@ def resume(
             transform_input=bool(run.record["transform_input"]),
         )
         if run.settings.training.regime == "frozen":
-            load_network(network, run_folder / NETWORK_FILE)
-        writer = reopen_run(run_folder)
-        training = yield from _begin(run.settings, network, others.engine, data, writer, folder)
-        load_checkpoint(training, run)
+            load_network(network, run)
         if not others.engine.is_first:
+            writer = RunWriter(run_folder, dict(run.record))
+            training = yield from _begin(run.settings, network, others.engine, data, writer, folder)
+            load_checkpoint(training, run)
             return (yield from _follow(training))
-        writer.update(state="running")
-        return (yield from _run(training))
+        writer = _take_over(run_folder)
+        with Ending(writer) as ending:
+            run = Run(run_folder)
+            training = yield from _begin(run.settings, network, others.engine, data, writer, folder)
+            for notice in load_checkpoint(training, run):
+                yield Notice(notice)
+            require_room(run_folder, _still_needed(training))
+            ending.training = training
+            writer.update(state="running", error="")
+            return (yield from _run(training))
 
 
 def complete_features(run_folder: Path, cohort: Cohort) -> Operation[Path]:
@@ -182,8 +200,8 @@ def complete_features(run_folder: Path, cohort: Cohort) -> Operation[Path]:
         If the run has no network or belongs to another cohort.
     """
     run = Run(run_folder)
-    path = run_folder / NETWORK_FILE
-    if not path.is_file():
+    has_network = (run_folder / NETWORK_FILE).is_file()
+    if not has_network and not (run_folder / CHECKPOINT_FILE).is_file():
         raise RunError(
             f"Run '{run.name}' has no network: it ended before its first epoch. Resume it."
         )
@@ -192,11 +210,26 @@ def complete_features(run_folder: Path, cohort: Cohort) -> Operation[Path]:
     network = build_network(
         run.settings.training, len(run.classes), transform_input=bool(run.record["transform_input"])
     )
-    load_network(network, path)
+    if has_network:
+        load_network(network, run)
     one = Engine(run.settings.training.on_one_cpu())
     writer = reopen_run(run_folder)
-    training = yield from _begin(run.settings, network, one, data, writer, cohort_folder_of(run))
-    yield from _write_results(training, run.classes)
+    try:
+        if run.state == "interrupted" or not has_network:
+            # Nobody stored the network when the program died: the checkpoint has it.
+            put_last_epoch_into(network, writer)
+            save_network(network, writer)
+        training = yield from _begin(
+            run.settings, network, one, data, writer, cohort_folder_of(run)
+        )
+        yield from _write_results(training, run.classes)
+    except OSError as error:
+        raise RunError(
+            f"Features of run '{run.name}' cannot be written ({error.strerror}). Free some space, "
+            "or copy the folder to a place that can be written."
+        ) from error
+    finally:
+        writer.close()
     return run_folder
 
 
@@ -204,6 +237,34 @@ def cohort_folder_of(run: Run) -> Path:
     """Return where the cohort of a run lies, as its record says (relative to the run)."""
     folder = run.path / str(run.record["cohort"]["folder"])
     return folder.resolve()
+
+
+def _require_resumable(run: Run) -> None:
+    _require_unfinished(run)
+    if run.holder is not None:
+        raise RunInUseError(in_use_sentence(run.path, run.holder))
+
+
+def _require_unfinished(run: Run) -> None:
+    if run.state == "finished":
+        raise RunError(f"Run '{run.name}' is finished. Train a new one for more epochs.")
+
+
+def _take_over(run_folder: Path) -> RunWriter:
+    """Open a run to go on with it; another program may have ended it just now."""
+    writer = reopen_run(run_folder)
+    try:
+        _require_unfinished(Run(run_folder))
+    except RunError:
+        writer.close()
+        raise
+    return writer
+
+
+def _still_needed(training: Training) -> int:
+    """Return what a run needs on its disk beside what it has there."""
+    there = sum(path.stat().st_size for path in training.writer.path.iterdir() if path.is_file())
+    return bytes_needed(training.network, training.settings.training) - there
 
 
 def _require_same_cohort(run: Run, cohort: Cohort) -> None:
@@ -216,7 +277,7 @@ def _require_same_cohort(run: Run, cohort: Cohort) -> None:
 
 def _data_again(run: Run, cohort: Cohort) -> Operation[TrainingData]:
     """Return slices and split of an earlier run."""
-    slices = yield from prepare_slices(cohort, cohort_folder_of(run), run.settings.slices)
+    slices = yield from prepare_slices(cohort, cohort_folder_of(run), run.settings.cut)
     settings = run.settings
     split = split_again(slices, settings.split, settings.training.seed, run.path / "split.csv")
     return TrainingData(slices, split)
@@ -233,7 +294,7 @@ def _begin(
     """Put network, data and optimiser together on the devices of ``engine``."""
     name = settings.training.network
     network.to(engine.device)
-    if name not in ("cnn2d", "cnn3d"):
+    if name not in CUSTOM_CNNS:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     learning = apply_regime(network, settings.training)
     slice_feed = SliceFeed(
@@ -243,7 +304,7 @@ def _begin(
     feed: Feed = slice_feed
     if runs_backbone_once(settings.training):
         module = frozen_suffix(network, name)
-        live = FrozenFeed(FrozenBackbone(network, name), slice_feed, settings.training.batch)
+        live = FrozenFeed(FrozenBackbone(network, name), slice_feed, settings.batch)
         feed = yield from prepare_features(live, settings, network, data, engine, cohort_folder)
     optimiser = torch.optim.SGD(
         learning,
@@ -262,7 +323,7 @@ def _begin(
         feed=feed,
         slice_feed=slice_feed,
         writer=writer,
-        micro_batch=settings.training.batch,
+        micro_batch=settings.batch,
     )
 
 
@@ -274,43 +335,13 @@ def _follow(training: Training) -> Operation[Path]:
 
 
 def _run(training: Training) -> Operation[Path]:
-    writer, epochs = training.writer, training.settings.epochs
-    try:
-        # Inside: a user who stops at once leaves a stopped run, not one that seems to run.
-        yield RunStarted(writer.path, epochs)
-        yield from train_epochs(training)
-        save_network(training.network, writer.path / NETWORK_FILE)
-        yield from _write_results(training, tuple(writer.record["classes"]))
-    except GeneratorExit:
-        _end_early(training, "stopped", "")
-        raise
-    except MriFclError as error:
-        _end_early(training, "failed", str(error))
-        raise
-    except OSError as error:
-        text = (
-            f"The run folder '{writer.path.name}' cannot be written ({error.strerror}). "
-            "Free some space or reconnect the drive, then resume the run."
-        )
-        with contextlib.suppress(OSError):
-            writer.update(state="failed", error=text)
-        raise TrainingError(text) from error
-    except RuntimeError as error:
-        # torch's own: a device that went away, another process that died.
-        logger.exception("training failed")
-        text = f"Training broke off: {str(error).splitlines()[0]} Resume the run."
-        _end_early(training, "failed", text)
-        raise TrainingError(text) from error
-    writer.update(state="finished")
+    writer = training.writer
+    yield RunStarted(writer.path, training.settings.epochs)
+    yield from train_epochs(training)
+    save_network(training.network, writer)
+    yield from _write_results(training, tuple(writer.record["classes"]))
+    writer.update(state="finished", error="")
     return writer.path
-
-
-def _end_early(training: Training, state: str, error: str) -> None:
-    """Mark a run that ends before its last epoch; its network is that of its last whole epoch."""
-    if training.epoch:
-        put_last_epoch_back(training)
-        save_network(training.network, training.writer.path / NETWORK_FILE)
-    training.writer.update(state=state, error=error)
 
 
 def _features_of(training: Training) -> Operation[Features]:
@@ -321,7 +352,7 @@ def _features_of(training: Training) -> Operation[Features]:
             training.feed,
             training.data,
             training.engine,
-            batch=training.settings.training.batch,
+            batch=training.settings.batch,
         )
     )
 

@@ -34,11 +34,14 @@ _MOST_DIFFERENCE = 0.01
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait for a server, seconds; ``tries`` in a row may bring nothing."""
+    """How long to wait for a server, seconds; ``tries`` in a row may bring nothing.
 
-    timeout: float = 10.0
+    A cancel waits for one timeout at most, so that is short: what has come is kept anyway.
+    """
+
+    timeout: float = 4.0
     pause: float = 1.0
-    tries: int = 3
+    tries: int = 4
 
 
 class _Lost(Exception):

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 # The names for the terminal; what is behind them is said by torchvision (pretrained.py).
 ENTRY_NAMES = ("resnet101", "resnet101-v2", "googlenet", "vgg19")
-NETWORKS_WITH_WEIGHTS = ("resnet101", "googlenet", "vgg19")
 MEGABYTE = 1024**2  # as torchvision counts them
 
 

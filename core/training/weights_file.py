@@ -5,6 +5,7 @@ Nothing here runs or unpickles anything, so any file may be looked at, and torch
 
 from __future__ import annotations
 
+import errno
 import io
 import itertools
 import json
@@ -140,6 +141,11 @@ def _check_zip(path: Path, size: int) -> None:
                 raise damaged(name, "its checksum does not match")
     except TrainingError:
         raise
+    except OSError as error:
+        # A damaged directory sends the reader to places before the file.
+        if error.errno != errno.EINVAL:
+            raise
+        raise damaged(name) from error
     except (
         zipfile.BadZipFile,
         zlib.error,

@@ -31,6 +31,7 @@ _SIGNS: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"features.conv0.weight"}), "a DenseNet"),
     (frozenset({"features.10.weight", "classifier.6.weight"}), "AlexNet"),
     (frozenset({"features.0.weight", "hidden.0.weight"}), NETWORK_TITLES["cnn2d"]),
+    (frozenset({"features3d.0.weight", "hidden.0.weight"}), NETWORK_TITLES["cnn3d"]),
 )
 
 

@@ -45,8 +45,7 @@ def state_of(entry: WeightsEntry) -> WeightsState:
     here = f" {begun:.0f} MB of it are here already." if begun >= 1 else ""
     text = (
         f"{entry.title}: the ImageNet weights are not here yet. Download fetches "
-        f"{entry.file_name} ({entry.megabytes:.0f} MB) once from {entry.host}; none of your "
-        f"data is sent.{here}"
+        f"{entry.file_name} once from {entry.host}.{here}"
     )
     return WeightsState(entry.network, "missing", text, entry)
 

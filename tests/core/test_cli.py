@@ -230,3 +230,20 @@ def test_that_main_py_is_the_console_script(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "MRI-FCL" in done.stdout
+
+
+def test_that_check_tells_files_that_changed(cohort, tmp_path, capsys):
+    capsys.readouterr()
+    assert main.main(["check", str(cohort), "--json"]) == 0
+    assert last_json(capsys)["findings"] == []
+    path = next((tmp_path / "pictures" / "AD").iterdir())
+    path.write_bytes(path.read_bytes() + b"more")
+    assert main.main(["check", str(cohort), "--json"]) == 0
+    out = capsys.readouterr().out
+    assert "1 scans have changed or gone since they were scanned" in out
+    result = json.loads(out.splitlines()[-1])
+    assert [item["code"] for item in result["findings"]] == ["scan_changed"]
+    assert result["scans"] == 12
+    stored = json.loads((cohort / "cohort.json").read_text(encoding="utf-8"))
+    assert [item["code"] for item in stored["warnings"]] == ["scan_changed"]
+    assert main.main(["check", str(tmp_path)]) == 1

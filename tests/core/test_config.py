@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import config
-from core.config import PAPER_PRESET, PRESETS, RunSettings, change, find_field, setting_fields
+from core.config import (
+    PAPER_PRESET,
+    PRESETS,
+    CubeSettings,
+    RunSettings,
+    change,
+    find_field,
+    setting_fields,
+)
 from core.errors import SettingsError
 
 NUMBERS = [field for field in setting_fields() if field.kind in (int, float)]
@@ -88,7 +96,7 @@ def test_that_empty_stands_for_the_papers_choice_where_there_is_one(empty):
     assert find_field("epochs").parse(empty) is None
     assert find_field("learning_rate").parse(empty) is None
     with pytest.raises(SettingsError):
-        find_field("batch").parse(empty)
+        find_field("drop_every").parse(empty)
 
 
 @pytest.mark.parametrize("yes", [True, "true", "Yes", " on ", "1", 1])
@@ -156,10 +164,54 @@ def test_that_an_unknown_setting_is_refused_by_name():
 # ------------------------------------------------------------------ whole settings
 
 
+def test_that_an_empty_batch_is_smaller_for_whole_volumes():
+    assert change(RunSettings(), {"network": "googlenet"}).batch == 32
+    cubes = change(RunSettings(), {"network": "cnn3d"})
+    assert cubes.batch == 8
+    assert change(cubes, {"batch": 3}).batch == 3
+
+
+def test_that_only_the_3d_cnn_cuts_cubes():
+    slices = change(RunSettings(), {"network": "cnn2d", "cube_size": 32})
+    assert slices.cut == slices.slices
+    values = {"network": "cnn3d", "cube_size": 32, "cube_mm": 180, "low_percentile": 2}
+    assert change(slices, values).cut == CubeSettings(32, 180.0, "brain", 2.0, 99.0)
+
+
+def test_that_each_setting_counts_for_the_networks_and_regimes_it_says():
+    def counts(name, network, regime):
+        return find_field(name).counts_for([network], [regime])
+
+    assert counts("cube_size", "cnn3d", "scratch")
+    assert not counts("cube_size", "cnn2d", "scratch")
+    assert not counts("plane", "cnn3d", "scratch")
+    assert counts("cnn_blocks", "cnn2d", "scratch")
+    assert not counts("cnn_blocks", "vgg19", "scratch")
+    assert not counts("adapt_batch_norm", "vgg19", "frozen")
+    assert counts("adapt_batch_norm", "resnet101", "frozen")
+    assert not counts("adapt_batch_norm", "resnet101", "scratch")
+    assert find_field("cube_size").counts_for(["vgg19", "cnn3d"], ["frozen"])
+    assert all(field.counts_for([], []) for field in setting_fields())
+
+
+@pytest.mark.parametrize("preset", ["paper", "recommended"])
+def test_that_no_preset_augments_or_balances(preset):
+    training = change(RunSettings(), PRESETS[preset]).training
+    assert training.augment_flip is False
+    assert training.augment_degrees == training.augment_shift == training.augment_intensity == 0
+    assert training.balance == "none"
+
+
 @pytest.mark.parametrize(
     ("network", "epochs", "learning_rate"),
     # Khagi & Kwon (2022), Table 2; the custom CNN: 50 epochs (their abstract), 1e-2 is ours.
-    [("resnet101", 20, 1e-3), ("googlenet", 30, 1e-3), ("vgg19", 30, 1e-4), ("cnn2d", 50, 1e-2)],
+    [
+        ("resnet101", 20, 1e-3),
+        ("googlenet", 30, 1e-3),
+        ("vgg19", 30, 1e-4),
+        ("cnn2d", 50, 1e-2),
+        ("cnn3d", 50, 1e-2),
+    ],
 )
 def test_that_empty_epochs_and_learning_rate_are_the_papers(network, epochs, learning_rate):
     settings = change(RunSettings(), {"network": network})
@@ -183,11 +235,20 @@ def test_that_the_paper_preset_is_the_authors_tools_defaults():
         ({"fold": 6}, "Test fold 6 does not exist: there are 5 folds"),
         ({"network": "cnn2d", "regime": "frozen"}, "no ImageNet weights"),
         ({"network": "cnn2d", "regime": "fine-tuned"}, "no ImageNet weights"),
+        ({"network": "cnn3d", "regime": "frozen"}, "no ImageNet weights"),
+        ({"network": "cnn3d", "centre": "mm", "centre_mm": 0}, "Centred on mm is for slices"),
+        ({"network": "cnn3d", "cube_size": 16, "cnn_blocks": 5}, "Cube size of at least 32"),
+        ({"network": "cnn2d", "size": 16, "cnn_blocks": 5}, "Slice size of at least 32"),
+        ({"plane": "sagittal", "augment_flip": True}, "front to back"),
     ],
 )
 def test_that_settings_that_contradict_each_other_are_refused(values, text):
     with pytest.raises(SettingsError, match=text):
         change(RunSettings(), values)
+
+
+def test_that_a_cube_may_be_flipped_whatever_the_plane_of_slices():
+    change(RunSettings(), {"network": "cnn3d", "plane": "sagittal", "augment_flip": True})
 
 
 def test_that_the_custom_cnn_may_start_from_an_earlier_run():

@@ -139,6 +139,7 @@ def test_that_changes_of_the_record_are_on_disk_at_once(writer):
     run = Run(writer.path)
     assert run.state == "finished"
     assert run.record["test_accuracy"] is None
+    writer.close()
     again = reopen_run(writer.path)
     again.update(state="stopped")
     assert Run(writer.path).record["device"] == "cpu"
@@ -267,6 +268,37 @@ def test_that_doubtful_numbers_carry_their_warning(writer, record, words):
     assert run.leaks == bool(record.get("shared_subjects"))
     assert bool(run.warning) == bool(words)
     assert all(word in run.warning for word in words)
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        ({"duplicate_slices": 7}, "7 slices have an equal one in more than one part"),
+        ({"near_identical_slices": 1}, "1 slice has a near-identical one in more than one part"),
+        ({"shared_scans": 2}, "2 scans stand under two names"),
+        (
+            {"shared_subjects": 1, "duplicate_slices": 2},
+            "1 subject has slices, 2 slices have an equal one",
+        ),
+    ],
+)
+def test_that_slices_shared_by_parts_mark_a_run_as_leaking(writer, record, words):
+    writer.update(shared_subjects=0, near_identical_slices=0)
+    writer.update(**record)
+    run = Run(writer.path)
+    assert run.leaks
+    assert words in run.warning
+
+
+def test_that_counts_that_are_no_numbers_do_not_mark_a_run(writer):
+    writer.update(shared_subjects="many", duplicate_slices=None)
+    assert not Run(writer.path).leaks
+
+
+def test_that_a_run_says_how_it_was_split(writer):
+    assert Run(writer.path).split_text.startswith("by subject 5:2:3, seed ")
+    writer.update(split="by subject, from file mine.csv")
+    assert Run(writer.path).split_text == "by subject, from file mine.csv"
 
 
 def test_that_a_control_run_says_so(tmp_path):

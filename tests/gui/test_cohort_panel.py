@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
-from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QMenu, QPushButton
+from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QMenu, QPushButton, QSplitter
 
 from core.data.cohort import Cohort, Scan, Skipped
+from core.data.findings import Finding, code_of
 from core.data.volume import Volume
+from mrifcl_gui import preferences
 from mrifcl_gui.cohort_panel import CohortPanel
 from mrifcl_gui.scan_table import Column, with_included, with_label
+from mrifcl_gui.thumbnails import SIDE
 
 
 def make_scan(subject, label, *, session="MR1", kind="volume", **values):
@@ -324,7 +327,7 @@ def test_that_choosing_another_scan_takes_the_last_one_away(qtbot, shown):
 
 def test_that_busy_and_problem_are_said(qtbot, shown):
     shown.show_busy("Loading A1…")
-    assert shown.viewer._message.text() == "Loading A1…"
+    assert shown.viewer.message == "Loading A1…"
     shown.show_problem("Cannot read 'A1.nii'. Copy it again.")
     assert shown._problem.isVisible()
     assert shown._problem_text.text() == "Cannot read 'A1.nii'. Copy it again."
@@ -438,3 +441,239 @@ def test_that_the_viewer_keeps_its_width_beside_many_classes(qtbot, shown):
     shown.show()
     QApplication.processEvents()
     assert shown.viewer.width() >= 460
+
+
+# The rest of a scan's row
+
+
+def test_that_a_row_tells_axes_and_kind_of_number(panel):
+    scans = (
+        make_scan("A1", "AD", orientation="LAS", datatype="int16"),
+        make_scan("A2", "AD", datatype="float32"),
+        make_scan("N1", "NC", kind="slices", datatype="uint8"),
+    )
+    panel.show_cohort(Cohort(root=Path("scans"), classes=("AD", "NC"), scans=scans))
+    assert cells(panel, Column.ORIENTATION) == ["LAS", "?", ""]
+    assert cells(panel, Column.DATATYPE) == ["int16", "float32", "uint8"]
+    table = panel.scan_list.table
+    tip = table.model().index(1, Column.ORIENTATION).data(Qt.ItemDataRole.ToolTipRole)
+    assert tip == "Left and right are not certain"
+    assert not table.isColumnHidden(Column.ORIENTATION)
+    panel.show_cohort(Cohort(root=Path("scans"), classes=("NC",), scans=scans[2:]))
+    assert table.isColumnHidden(Column.ORIENTATION)
+    assert not table.isColumnHidden(Column.DATATYPE)
+
+
+@pytest.mark.parametrize(
+    "column", [Column.SHAPE, Column.KIND, Column.WARNINGS, Column.SPACING, Column.ORIENTATION]
+)
+def test_that_columns_of_facts_sort(shown, column):
+    shown.scan_list.table.sortByColumn(column, Qt.SortOrder.AscendingOrder)
+    up = cells(shown, column)
+    shown.scan_list.table.sortByColumn(column, Qt.SortOrder.DescendingOrder)
+    assert sorted(up) == sorted(cells(shown, column))
+    assert up != cells(shown, column)
+
+
+def test_that_a_filter_that_leaves_nothing_says_so_and_can_be_taken_back(qtbot, shown):
+    scans = shown.scan_list
+    assert not scans._nothing.isVisible()
+    qtbot.keyClicks(scans.filter_box, "nobody here")
+    assert scans._nothing.isVisible()
+    assert scans._nothing_text.text() == "None of the 7 scans has “nobody here”."
+    assert "0 of 7 shown" in header_texts(shown)
+    qtbot.mouseClick(scans._nothing.findChild(QPushButton), Qt.MouseButton.LeftButton)
+    assert not scans._nothing.isVisible()
+    assert len(cells(shown, Column.SUBJECT)) == 7
+
+
+# By keyboard
+
+
+def test_that_f2_changes_the_class_from_any_cell(qtbot, shown):
+    click_cell(qtbot, shown, 1, Column.SUBJECT)
+    table = shown.scan_list.table
+    qtbot.keyClick(table, Qt.Key.Key_F2)
+    editor = table.findChild(QComboBox)
+    editor.lineEdit().selectAll()
+    qtbot.keyClicks(editor.lineEdit(), "MCI")
+    qtbot.keyClick(editor, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: shown.cohort.scans[1].label == "MCI")
+    assert shown.scan_list.selected_scan.key == "A2_MR1"
+
+
+def test_that_f2_moves_all_selected_scans(qtbot, shown):
+    click_cell(qtbot, shown, 1, Column.SUBJECT)
+    table = shown.scan_list.table
+    qtbot.keyClick(table, Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.keyClick(table, Qt.Key.Key_F2)
+    editor = table.findChild(QComboBox)
+    editor.lineEdit().selectAll()
+    qtbot.keyClicks(editor.lineEdit(), "NC")
+    qtbot.keyClick(editor, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: shown.cohort.scans[1].label == "NC")
+    assert [scan.label for scan in shown.cohort.scans[:3]] == ["AD", "NC", "NC"]
+
+
+def test_that_keys_lead_from_the_filter_to_the_table_and_back(qtbot, shown):
+    scans = shown.scan_list
+    scans.filter_box.setFocus()
+    qtbot.keyClicks(scans.filter_box, "N2")
+    qtbot.keyClick(scans.filter_box, Qt.Key.Key_Down)
+    assert scans.table.hasFocus()
+    qtbot.keyClick(scans.table, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
+    assert scans.filter_box.hasFocus()
+    qtbot.keyClick(scans.filter_box, Qt.Key.Key_Escape)
+    assert scans.filter_box.text() == ""
+
+
+def test_that_the_menu_sorts_up_then_down_then_as_the_cohort_has_them(qtbot, shown):
+    click_cell(qtbot, shown, 0, Column.SUBJECT)
+
+    def choose(title):
+        menus = shown.scan_list.build_menu().findChildren(QMenu)
+        sorting = next(menu for menu in menus if menu.title() == "Sort by")
+        next(action for action in sorting.actions() if action.text() == title).trigger()
+
+    choose("Subject")
+    assert cells(shown, Column.SUBJECT)[:4] == ["A1", "A1", "A2", "A10"]
+    choose("Subject")
+    assert cells(shown, Column.SUBJECT)[:2] == ["N3", "N2"]
+    choose("Class and name")
+    assert cells(shown, Column.SUBJECT)[:4] == ["A1", "A2", "A10", "A1"]
+
+
+# What is doubtful about all
+
+
+def test_that_warnings_follow_what_takes_part(shown):
+    shown.scan_list.include({"N1_MR1"}, False)
+    assert any("Too few subjects" in text for text in header_texts(shown))
+    assert "few_subjects" in [code_of(item) for item in shown.cohort.warnings]
+    shown.undo_action.trigger()
+    assert not any("Too few subjects" in text for text in header_texts(shown))
+    shown.scan_list.relabel({"A1_MR1", "A2_MR1"}, "NC")
+    assert any("Too few subjects" in text for text in header_texts(shown))
+
+
+def test_that_many_warnings_leave_the_table_its_place(panel):
+    many = tuple(f"Number {n}: something is doubtful about this cohort." for n in range(40))
+    panel.show_cohort(make_cohort(warnings=many))
+    QApplication.processEvents()
+    assert panel.scan_list._warnings_box.height() < 140
+    assert panel.scan_list.table.height() > 300
+
+
+def test_that_a_check_is_asked_for_once_and_its_result_can_be_undone(qtbot, panel):
+    assert not panel.check_action.isEnabled()
+    panel.show_cohort(make_cohort())
+    with qtbot.waitSignal(panel.check_requested):
+        qtbot.mouseClick(panel.scan_list.check_button, Qt.MouseButton.LeftButton)
+    panel.set_checking(True)
+    assert not panel.scan_list.check_button.isEnabled()
+    panel.scan_list.include({"A2_MR1"}, False)
+    checked = make_cohort(warnings=(Finding("One is odd.", "odd_intensity"),))
+    panel.show_checked(checked)
+    panel.set_checking(False)
+    assert panel.check_action.isEnabled()
+    assert not panel.cohort.scans[1].included
+    assert "One is odd." in panel.cohort.warnings
+    assert "All voxels of 7 scans were read: 1 new findings." in header_texts(panel)
+    panel.undo_action.trigger()
+    assert "One is odd." not in panel.cohort.warnings
+    assert not panel.cohort.scans[1].included
+
+
+def test_that_the_check_of_another_cohort_changes_nothing(shown):
+    other = dataclasses.replace(make_cohort(warnings=("Odd.",)), root=Path("elsewhere"))
+    shown.show_checked(other)
+    assert shown.cohort == make_cohort()
+
+
+def test_that_notices_are_kept_below_the_table(shown):
+    for text in ("'a.nii' has changed.", "'a.nii' has changed.", "'b.nii' has changed."):
+        shown.show_notice(text)
+    assert "'a.nii' has changed.\n'b.nii' has changed." in header_texts(shown)
+    shown.show_cohort(make_cohort(simulated=True))
+    assert not any("has changed" in text for text in header_texts(shown))
+
+
+# Small pictures
+
+
+def many_scans(count):
+    scans = tuple(make_scan(f"A{number:03d}", "AD") for number in range(count))
+    return Cohort(root=Path("scans"), classes=("AD",), scans=scans)
+
+
+def icon_pixel(panel, row):
+    index = panel.scan_list.table.model().index(row, Column.SUBJECT)
+    image = index.data(Qt.ItemDataRole.DecorationRole).pixmap(SIDE, SIDE).toImage()
+    return image.pixelColor(SIDE // 2, SIDE // 2).lightness()
+
+
+def test_that_pictures_are_wanted_for_the_rows_in_sight_alone(qtbot, panel):
+    with qtbot.waitSignal(panel.thumbnails_wanted) as signal:
+        panel.show_cohort(many_scans(200))
+    keys = [scan.key for scan in signal.args[0]]
+    assert keys[0] == "A000_MR1"
+    assert 3 < len(keys) < 40
+    with qtbot.waitSignal(panel.thumbnails_wanted) as signal:
+        panel.scan_list.table.scrollToBottom()
+    assert signal.args[0][-1].key == "A199_MR1"
+    assert len(signal.args[0]) < 40
+
+
+def test_that_pictures_are_shown_when_they_come_and_asked_for_once(qtbot, panel):
+    with qtbot.waitSignal(panel.thumbnails_wanted) as signal:
+        panel.show_cohort(make_cohort())
+    assert icon_pixel(panel, 0) == 0
+    bright = np.full((64, 64), 200, dtype=np.uint8)
+    made = {scan.key: bright for scan in signal.args[0]} | {"A2_MR1": None}
+    with qtbot.assertNotEmitted(panel.thumbnails_wanted, wait=200):
+        panel.show_thumbnails(signal.args[0], made)
+    assert icon_pixel(panel, 0) == 200
+    assert icon_pixel(panel, 1) < 200  # one that cannot be read
+
+
+def test_that_a_flipped_scan_gets_another_picture(qtbot, shown):
+    bright = np.full((64, 64), 200, dtype=np.uint8)
+    shown.show_thumbnails(shown.cohort.scans, {scan.key: bright for scan in shown.cohort.scans})
+    shown.show_volume(make_volume(), shown.cohort.scans[0])
+    with qtbot.waitSignal(shown.thumbnails_wanted) as signal:
+        shown.viewer.flip_requested.emit(True)
+    assert [scan.key for scan in signal.args[0]] == ["A1_MR1"]
+
+
+def test_that_pictures_can_be_hidden_and_stay_so(qtbot, shown):
+    table, button = shown.scan_list.table, shown.scan_list._pictures_button
+    height = table.rowHeight(0)
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert table.rowHeight(0) < height
+    index = table.model().index(0, Column.SUBJECT)
+    assert index.data(Qt.ItemDataRole.DecorationRole) is None
+    assert not preferences.shows_thumbnails()
+    with qtbot.assertNotEmitted(shown.thumbnails_wanted, wait=150):
+        shown.show_cohort(many_scans(50))
+    again = CohortPanel()
+    qtbot.addWidget(again)
+    assert not again.scan_list._pictures_button.isChecked()
+
+
+def test_that_the_share_of_table_and_viewer_is_remembered(qtbot, shown):
+    splitter = shown.findChild(QSplitter)
+    before = splitter.sizes()
+    handle = splitter.handle(1)
+    middle = handle.rect().center()
+    qtbot.mousePress(handle, Qt.MouseButton.LeftButton, pos=middle)
+    qtbot.mouseMove(handle, middle + QPoint(-40, 0))
+    qtbot.mouseRelease(handle, Qt.MouseButton.LeftButton, pos=middle + QPoint(-40, 0))
+    moved = splitter.sizes()
+    assert moved[0] < before[0]
+    again = CohortPanel()
+    qtbot.addWidget(again)
+    again.resize(shown.size())
+    again.show_cohort(make_cohort())
+    again.show()
+    qtbot.waitExposed(again)
+    assert again.findChild(QSplitter).sizes() == pytest.approx(moved, abs=3)

@@ -122,7 +122,7 @@ def test_that_settings_against_each_other_are_refused(form, qtbot):
 def test_that_empty_fields_show_the_papers_value_of_the_network(form):
     form.set_settings(change(RunSettings(), {"network": "resnet101"}))
     assert form.editor("epochs").placeholderText() == "20 (paper)"
-    form.show_paper_values(["resnet101", "vgg19"])
+    form.show_for(["resnet101", "vgg19"], ["scratch"])
     assert form.editor("epochs").placeholderText() == "20 / 30 (paper)"
     assert form.editor("learning_rate").placeholderText() == "0.0001 / 0.001 (paper)"
     assert form.settings().training.epochs is None

@@ -28,12 +28,28 @@ def painted(grey, plane, index, *, is_mirrored=False):
 def test_that_integers_and_floats_give_the_same_grey(plane, is_mirrored, scale):
     voxels = make_voxels(scale)
     grey = GreyVolume(voxels)
-    assert grey.is_ready
     grey.set_limits(0.2 * scale, 0.7 * scale)
+    assert grey.has_levels
+    assert not grey.is_ready
     section = np.take(voxels, 3, axis=plane.along).T[::-1]
     expected = to_grey(section[:, ::-1] if is_mirrored else section, 0.2 * scale, 0.7 * scale)
-    shown = painted(grey, plane, 3, is_mirrored=is_mirrored)
-    assert np.abs(shown.astype(int) - expected).max() <= 1
+    by_table = painted(grey, plane, 3, is_mirrored=is_mirrored)
+    assert np.abs(by_table.astype(int) - expected).max() <= 1
+    grey.prepare()
+    assert grey.is_ready
+    assert np.array_equal(painted(grey, plane, 3, is_mirrored=is_mirrored), by_table)
+
+
+def test_that_another_window_is_shown_before_its_greys_are_complete():
+    voxels = make_voxels()
+    grey = GreyVolume(voxels)
+    grey.set_limits(0.0, 1000.0)
+    grey.prepare()
+    grey.set_limits(400.0, 600.0)
+    expected = to_grey(voxels[:, :, 4].T[::-1], 400.0, 600.0).astype(int)
+    assert np.abs(painted(grey, PLANES[0], 4) - expected).max() <= 1
+    grey.prepare_part()
+    assert np.abs(painted(grey, PLANES[0], 4) - expected).max() <= 1
 
 
 def test_that_a_narrow_window_beside_an_outlier_keeps_its_grey_levels():
@@ -50,6 +66,7 @@ def test_that_a_large_volume_is_shown_before_its_copies_are_complete():
     grey = GreyVolume(voxels)
     assert not grey.is_ready
     grey.set_limits(0.0, 1.0)
+    assert not grey.has_levels
     before, after = np.zeros((80, 90), np.uint32), np.zeros((80, 90), np.uint32)
     grey.paint(before, PLANES[0], 7, is_mirrored=True)
     grey.prepare()

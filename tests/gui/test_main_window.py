@@ -43,7 +43,14 @@ from mrifcl_gui.main_window import (
 )
 from mrifcl_gui.session import Session
 from mrifcl_gui.theme import ACCENT, apply_theme
-from tests.tiny_cohort import TINY_VALUES, make_cohort, make_folder, tiny, wait_until_idle
+from tests.tiny_cohort import (
+    TINY_VALUES,
+    confirm_folder,
+    make_cohort,
+    make_folder,
+    tiny,
+    wait_until_idle,
+)
 
 LIMIT_MS = 30_000
 
@@ -114,6 +121,7 @@ def test_that_a_folder_dropped_on_any_place_becomes_the_cohort(qtbot, window, tm
     target = window.cohort_panel if place == "cohort" else window
     with qtbot.waitSignal(window.session.cohort_opened, timeout=LIMIT_MS):
         assert drop(target, local(folder))
+        confirm_folder(qtbot, window)
     assert in_front(window) == "cohort"
     assert window.cohort_panel.cohort.classes == ("AD", "NC")
     assert "6 subjects" in window._cohort_status.text()
@@ -642,6 +650,7 @@ def test_that_a_folder_with_a_table_of_labels_is_scanned(qtbot, window, tmp_path
     )
     with qtbot.waitSignal(window.session.cohort_opened, timeout=LIMIT_MS):
         window.ask_labelled()
+        confirm_folder(qtbot, window)
     assert window.session.opened.cohort.classes == ("AD", "NC")
     wait_until_idle(qtbot)
 
@@ -717,6 +726,7 @@ def test_that_a_second_scan_is_shown_beside_the_first(qtbot, window, tmp_path):
 
     folder = drive(simulate_cohort(tmp_path / "two", subjects_per_class=1))
     window.session.open_paths([folder])
+    confirm_folder(qtbot, window)
     wait_until_idle(qtbot)
     viewer = window.cohort_panel.viewer
     qtbot.waitUntil(lambda: viewer.title.startswith("sub-001"))
@@ -746,6 +756,7 @@ def test_that_a_cohort_too_small_to_train_is_told_once(qtbot, window, tmp_path):
     problems = []
     window.session.problem.connect(problems.append)
     window.session.open_paths([make_folder(tmp_path / "small", subjects=2)])
+    confirm_folder(qtbot, window)
     wait_until_idle(qtbot)
     assert window.cohort_panel.cohort is not None
     assert not problems

@@ -61,6 +61,14 @@ def test_that_geometry_is_kept():
     assert preferences.geometry() == QByteArray(b"abc")
 
 
+@pytest.mark.parametrize("stored", ["", "1", "1 2 3", "0 0", "a b", "-5 7"])
+def test_that_shares_that_do_not_fit_are_the_usual_ones(stored):
+    preferences.store().setValue("shares/x", stored)
+    assert preferences.shares("x", (5, 7)) == (5, 7)
+    preferences.set_shares("x", (40, 60))
+    assert preferences.shares("x", (5, 7)) == (40, 60)
+
+
 NONSENSE = (
     "",
     "\x00\x01\x02",
@@ -88,3 +96,18 @@ def test_that_a_damaged_settings_file_never_keeps_the_window_from_opening(qtbot,
     window.show()
     wait_until_idle(qtbot)
     assert window.close()
+
+
+def test_that_each_folder_has_its_own_subject_pattern(tmp_path):
+    preferences.set_subject_pattern("(?P<subject>general)")
+    preferences.set_folder_pattern(tmp_path / "a", "(?P<subject>A)")
+    preferences.set_folder_pattern(tmp_path / "b", "")
+    assert preferences.folder_pattern(tmp_path / "a") == "(?P<subject>A)"
+    assert preferences.folder_pattern(tmp_path / "b") == ""
+    assert preferences.folder_pattern(tmp_path / "c") == "(?P<subject>general)"
+
+
+@pytest.mark.parametrize("stored", ["", "[", "7", "[1]", '["ab", 3]', "null", '{"a": 1}'])
+def test_that_nonsense_among_the_patterns_is_none(tmp_path, stored):
+    preferences.store().setValue("folder_patterns", stored)
+    assert preferences.folder_pattern(tmp_path) == ""

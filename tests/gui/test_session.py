@@ -12,6 +12,7 @@ from core.config import RunSettings
 from core.errors import MriFclError, RunError, TrainingError
 from core.progress import BatchDone, EpochMetrics, Progress, RunStarted
 from core.run_folder import Run, reopen_run
+from core.tasks import ScanChoices
 from mrifcl_gui import preferences
 from mrifcl_gui import session as session_module
 from mrifcl_gui.job import cancel_and_wait
@@ -36,9 +37,20 @@ def opened(qtbot, session, trained):
 
 
 def open_and_wait(qtbot, session, paths):
+    confirm_folders(session)
     with qtbot.waitSignal(session.cohort_opened, timeout=LIMIT_MS):
         session.open_paths(paths)
     wait_until_idle(qtbot)
+
+
+def confirm_folders(session):
+    """Scan folders as they were recognised, as the window does after its question."""
+
+    def confirm(look):
+        session.folder_looked.disconnect(confirm)
+        session.scan(ScanChoices(look.folders, look.layout))
+
+    session.folder_looked.connect(confirm)
 
 
 class Ends(list):
@@ -140,8 +152,7 @@ def test_that_class_folders_of_different_places_make_one_cohort(qtbot, session, 
         make_folder(tmp_path / place, subjects=3).joinpath(name)
         for place, name in (("one", "AD"), ("two", "NC"))
     ]
-    session.open_paths(folders)
-    wait_until_idle(qtbot)
+    open_and_wait(qtbot, session, folders)
     counts = session.opened.cohort.counts()
     assert {name: count["subjects"] for name, count in counts.items()} == {"AD": 3, "NC": 3}
 
@@ -350,6 +361,7 @@ def test_that_a_queue_stays_on_the_cohort_it_was_started_on(qtbot, opened, tmp_p
     opened.training_started.connect(lambda _, names, __: classes.append(names))
     opened.train([tiny(), tiny()])
     open_folder = make_folder(tmp_path / "other", classes=("A", "B", "C"), subjects=3)
+    confirm_folders(opened)
     opened.open_paths([open_folder])
     ends.wait(qtbot, opened, 2)
     assert classes == [("AD", "NC")] * 2

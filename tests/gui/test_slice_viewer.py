@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, QRect, QSize, Qt
 from PySide6.QtGui import QImage, QWheelEvent
 from PySide6.QtWidgets import QApplication
 
@@ -389,11 +389,11 @@ def test_that_wheel_keys_and_strip_change_the_picture(qtbot, pictures):
     view = pictures.plane_view("picture")
     wheel(view, 1)
     assert pictures.slice_index("picture") == 3
-    assert pictures._strip.current == 3
+    assert pictures._pictures.strip.current == 3
     qtbot.keyClick(view, Qt.Key.Key_Home)
     assert pictures.slice_index("picture") == 0
     with qtbot.waitSignal(pictures.picture_changed):
-        qtbot.keyClick(pictures._strip._row, Qt.Key.Key_End)
+        qtbot.keyClick(pictures._pictures.strip._row, Qt.Key.Key_End)
     assert pictures.picture_number() == 6
     wheel(view, 50)
     assert pictures.slice_index("picture") == 4
@@ -415,8 +415,7 @@ def test_that_plane_keys_do_nothing_to_pictures(qtbot, pictures):
 @pytest.mark.parametrize("method", ["show_empty", "show_busy"])
 def test_that_nothing_of_the_last_scan_stays_when_there_is_none(qtbot, viewer, method):
     getattr(viewer, method)("Loading OAS1_0028…")
-    assert viewer._message.text() == "Loading OAS1_0028…"
-    assert viewer._message.isVisible()
+    assert viewer.message == "Loading OAS1_0028…"
     assert viewer._read_out.text() == ""
     assert viewer.title == ""
     for key in (Qt.Key.Key_Up, Qt.Key.Key_1, Qt.Key.Key_A, Qt.Key.Key_R):
@@ -426,7 +425,7 @@ def test_that_nothing_of_the_last_scan_stays_when_there_is_none(qtbot, viewer, m
 
 def test_that_no_pictures_are_an_empty_viewer(viewer):
     viewer.show_pictures(np.zeros((0, 4, 4), dtype=np.uint8), (), "x")
-    assert viewer._message.isVisible()
+    assert viewer.message
 
 
 def test_that_an_unknown_plane_is_refused(viewer):
@@ -638,3 +637,137 @@ def test_that_the_layout_is_told_and_taken_over(qtbot, viewer):
     viewer.set_viewer_layout(ViewerLayout(enlarged="oblique", crosshair=False))
     assert viewer.plane_view("axial").isVisible()
     assert viewer.plane_view("axial").crosshair is None
+
+
+def greys_at_centres(view, picture):
+    rows, columns = view.pixels.shape
+    points = [[point_of(view, column, row) for column in range(columns)] for row in range(rows)]
+    return np.array([[picture.pixelColor(at).value() for at in line] for line in points])
+
+
+@pytest.mark.parametrize("plane", PLANES)
+@pytest.mark.parametrize("is_radiological", [True, False])
+def test_that_each_voxel_is_painted_in_its_grey(qtbot, viewer, plane, is_radiological):
+    voxels = np.random.default_rng(0).permutation(np.prod(SHAPE)).astype(np.float32)
+    voxels = voxels.reshape(SHAPE)
+    viewer.show_volume(make_volume(voxels=voxels), "noise")
+    viewer.set_radiological(is_radiological)
+    viewer.set_window_level(720.0, 360.0)
+    qtbot.keyClick(viewer, Qt.Key.Key_X)
+    viewer.set_crosshair((2, 3, 4))
+    along, across, up = {"axial": (2, 0, 1), "coronal": (1, 0, 2), "sagittal": (0, 1, 2)}[plane]
+    section = np.take(voxels, (2, 3, 4)[along], axis=along)
+    expected = (section.T if across < up else section)[::-1]
+    if across == 0 and is_radiological:
+        expected = expected[:, ::-1]
+    view = viewer.plane_view(plane)
+    for _ in range(2):  # while slices go by, and at rest with the copies complete
+        painted = greys_at_centres(view, view.grab().toImage())
+        assert np.abs(painted - expected / 720.0 * 255.0).max() <= 1.5
+        qtbot.wait(500)
+
+
+def test_that_nothing_of_an_older_frame_stays_beside_the_picture(qtbot, viewer):
+    view = viewer.plane_view("axial")
+    viewer.set_window_level(1.0, -100.0)  # all white
+    drag(qtbot, view, Qt.MouseButton.MiddleButton, QPoint(100, 100), QPoint(190, 160))
+    qtbot.wait(200)
+    screen = viewer.grab().toImage()
+    corner = view.mapTo(viewer, QPoint(0, 0))
+    left, top = (round(value) for value in view.point_of(0, 0).toTuple())
+    for x in range(30, min(left, view.width()) - 8, 5):
+        for y in range(30, view.height() - 30, 5):
+            assert screen.pixelColor(corner + QPoint(x, y)).lightness() < 110, (x, y)
+    assert left > 60
+    assert top > 30
+    assert screen.pixelColor(corner + QPoint(left + 20, top + 20)).lightness() > 240
+
+
+def test_that_a_step_repaints_planes_and_texts_only(qtbot, viewer):
+    qtbot.wait(300)
+    painted = set()
+
+    class Watch(QObject):
+        def eventFilter(self, widget, event):
+            if event.type() == QEvent.Type.Paint:
+                painted.add(type(widget).__name__)
+            return False
+
+    watch = Watch()
+    QApplication.instance().installEventFilter(watch)
+    viewer.set_crosshair((1, 2, 3))
+    qtbot.waitUntil(lambda: "PlaneView" in painted)
+    QApplication.instance().removeEventFilter(watch)
+    assert painted <= {"PlaneView", "ReadOutLine"}
+
+
+def test_that_slices_are_smoothed_and_told_when_they_rest(qtbot, viewer):
+    voxels = np.random.default_rng(0).integers(0, 2, (90, 90, 90)).astype(np.float32)
+    viewer.show_volume(make_volume(voxels=voxels), "black and white")
+    viewer.set_window_level(0.5, 0.5)
+    qtbot.keyClick(viewer, Qt.Key.Key_X)
+    view = viewer.plane_view("sagittal")
+    viewer.set_slice("sagittal", 7)
+
+    def n_greys():
+        middle = QRect(view.rect().center() - QPoint(30, 30), QSize(60, 60))
+        image = view.grab(middle).toImage()
+        return len({image.pixel(x, y) for x in range(60) for y in range(60)})
+
+    assert n_greys() == 2
+    qtbot.waitUntil(lambda: n_greys() > 10)
+    assert view.accessibleDescription() == "sagittal  8 / 90"
+    line = viewer._read_out
+    qtbot.waitUntil(lambda: "voxel 7, 45, 45" in line.accessibleDescription())
+
+
+def test_that_a_read_out_that_is_too_long_is_cut_with_dots(qtbot, viewer):
+    line = viewer._read_out
+    qtbot.wait(200)
+    line.setText("W" * 200)
+    long = line.grab().toImage()
+    ends = [long.pixelColor(x, 8).lightness() for x in range(line.width() - 3, line.width())]
+    assert max(ends) < 60
+    assert line.text() == "W" * 200
+
+
+def test_that_a_narrow_viewer_writes_its_buttons_in_full(qtbot, viewer):
+    viewer.set_network_slices("axial", (2, 3))
+    viewer.resize(viewer.minimumSize())
+    qtbot.wait(50)
+    tools = [tool for tool in viewer._bar.tools() if tool.isVisible()]
+    assert len(tools) == 5
+    for tool in tools:
+        assert tool.width() >= tool.sizeHint().width()
+        assert tool.geometry().right() < viewer._bar.width()
+    assert len({tool.y() for tool in tools}) == 2
+
+
+def test_that_the_menu_does_what_the_keys_do_and_names_them(qtbot, viewer):
+    viewer.set_network_slices("axial", (2, 3))
+    qtbot.mousePress(viewer.plane_view("coronal"), Qt.MouseButton.MiddleButton)
+    qtbot.mouseRelease(viewer.plane_view("coronal"), Qt.MouseButton.MiddleButton)
+
+    def choose(entry):
+        menu = viewer.build_menu()
+        next(action for action in menu.actions() if action.text() == entry).trigger()
+
+    choose("Enlarge this plane\t2")
+    assert viewer.viewer_layout.enlarged == "coronal"
+    choose("Show all planes\t2")
+    assert viewer.viewer_layout.enlarged == ""
+    choose("Neurological view\tO")
+    assert not viewer.is_radiological
+    choose("Radiological view\tO")
+    assert viewer.is_radiological
+    choose("Crosshair\tX")
+    assert viewer.plane_view("axial").crosshair is None
+    choose("Slices\tSpace")
+    assert viewer.plane_view("coronal").slice_lines is None
+    automatic = viewer.window_level()
+    viewer.set_window_level(3.0, 7.0)
+    choose("Auto contrast\tA")
+    assert viewer.window_level() == automatic
+    viewer.set_crosshair((0, 0, 0))
+    choose("Reset\tR")
+    assert viewer.voxel() == (4, 4, 5)

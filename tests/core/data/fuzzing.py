@@ -21,13 +21,15 @@ class Tried:
 
     @property
     def silent(self):
-        """Files of a kind with checksums that loaded with values other than the good file's."""
+        """Files of a kind with checksums that loaded with values other than a good file's."""
+        # A splice may put a whole good file, checksums and all, before the rest of another.
+        good = {result["sha256"] for result in self.unharmed.values()}
         return [
             result
             for result in self.results
             if result["outcome"] == "load"
             and result["file"].endswith(_CHECKED)
-            and result["sha256"] != self.unharmed[result["file"]]["sha256"]
+            and result["sha256"] not in good
         ]
 
 
@@ -62,4 +64,5 @@ def _write(folder, members):
     for name, data in members.items():
         (folder / name).write_bytes(data)
     first = folder / min(members)
-    return "image" if first.suffix in (".png", ".jpg", ".tif") else "nifti", first
+    kinds = dict.fromkeys((".png", ".jpg", ".tif"), "image") | {".dcm": "dicom"}
+    return kinds.get(first.suffix, "nifti"), first

@@ -10,6 +10,8 @@ import nibabel as nib
 import numpy as np
 from PIL import Image
 
+from tests.core.data.dicom_builder import AXIAL, make_dataset
+
 HEADER_BYTES = 400
 # Entries at the ends of their ranges, and not-a-number, are what readers stumble over.
 POKES = [
@@ -52,10 +54,19 @@ def good_files():
             Image.fromarray(grey.astype(np.uint16) * 200), "TIFF", compression="tiff_lzw"
         ),
     }
+    files["slice.dcm"] = _dicom(values[:, :, 4])
     return {name: {name: data} for name, data in files.items()} | {
         "analyze": _pair(nib.AnalyzeImage(values, np.diag([-1, 1.5, 2, 1.0])), "analyze"),
         "pair": _pair(nib.Nifti1Pair(values, affine), "pair"),
     }
+
+
+def _dicom(pixels):
+    stream = io.BytesIO()
+    dataset = make_dataset(pixels)
+    dataset.ImageOrientationPatient, dataset.ImagePositionPatient = list(AXIAL), [0, 0, 0]
+    dataset.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()
 
 
 def _picture(image, kind, **options):

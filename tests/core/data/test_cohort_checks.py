@@ -10,7 +10,7 @@ import pytest
 
 from core.data import twins
 from core.data.cohort import twin_scans
-from core.data.cohort_checks import check_cohort, refreshed
+from core.data.cohort_checks import check_cohort, refreshed, take_over
 from core.data.findings import code_of
 from core.data.scan_folder import scan_folder
 from core.data.twins import sample_volumes
@@ -199,3 +199,80 @@ def test_that_findings_follow_what_is_left_out(study, write_nifti, voxels):
     assert codes(cohort) == ["repeat_visits"]
     mended = cohort.with_scans(replace(s, included=s.session == "") for s in cohort.scans)
     assert codes(refreshed(mended)) == []
+
+
+@pytest.mark.parametrize("kind", ["spacing", "datatype", "shape"])
+@pytest.mark.parametrize(("odd", "told"), [(0, True), (1, True), (2, False)])
+def test_that_a_property_is_told_that_separates_over_nine_tenths(
+    tmp_path, write_nifti, kind, odd, told
+):
+    """Of twenty scans, ``odd`` have what the other class has."""
+    rng = np.random.default_rng(6)
+    for label in ("AD", "NC"):
+        for n in range(10):
+            is_other = (label == "NC") != (label == "NC" and n < odd)
+            shape = (8, 9, 11) if is_other and kind == "shape" else (8, 9, 10)
+            data = rng.integers(0, 900, shape).astype(np.int16)
+            if is_other and kind == "datatype":
+                data = data.astype(np.float32)
+            matrix = np.diag([1, 1.5, 1.2 if is_other and kind == "spacing" else 1.0, 1])
+            write_nifti(tmp_path / label / f"sub-{label}{n}.nii", data, matrix=matrix)
+    found = [item for item in scan(tmp_path).warnings if code_of(item) == "scanner_separates"]
+    assert bool(found) is told
+    if found:
+        words = {"spacing": "voxel size", "datatype": "kind of number", "shape": "number of voxels"}
+        share = "100%" if not odd else "95%"
+        assert found[0].startswith(f"The {words[kind]} alone tells the class of {share}")
+
+
+def test_that_sizes_of_pictures_that_tell_the_class_are_told(tmp_path, write_picture):
+    for label, shape in (("AD", (12, 16)), ("NC", (16, 16))):
+        for n in range(5):
+            for number in range(2):
+                path = tmp_path / label / f"OAS1_{label}{n}_MR1_{number}.png"
+                write_picture(path, seed=hash(path.name) % 1000, shape=shape)
+    found = [item for item in scan(tmp_path).warnings if code_of(item) == "scanner_separates"]
+    assert found[0].startswith("The number of pixels alone tells the class of 100%")
+
+
+def test_that_files_that_changed_are_told_by_a_check_of_all_voxels(study):
+    cohort = scan(study)
+    path = study / "AD" / "sub-AD1.nii.gz"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    (study / "AD" / "sub-AD2.nii.gz").unlink()
+    checked = run_to_end(check_cohort(cohort, all_voxels=True))
+    assert codes(checked)[0] == "scan_changed"
+    assert checked.warnings[0].startswith("2 scans have changed or gone")
+    assert "AD/sub-AD1.nii.gz, AD/sub-AD2.nii.gz" in checked.warnings[0]
+    assert codes(refreshed(checked)) == codes(checked)
+    assert codes(run_to_end(check_cohort(checked))) == []
+
+
+def test_that_a_check_is_taken_over_by_a_cohort_edited_meanwhile(study, monkeypatch):
+    nib.save(nib.load(study / "AD" / "sub-AD0.nii.gz"), study / "AD" / "sub-again.nii")
+    monkeypatch.setattr(twins, "_QUICK_BYTES", 0)
+    cohort = scan(study)
+    checked = run_to_end(check_cohort(cohort, all_voxels=True))
+
+    def edited(**change):
+        return refreshed(
+            cohort.with_scans(
+                replace(item, **change) if item.subject == "sub-again" else item
+                for item in cohort.scans
+            )
+        )
+
+    assert codes(take_over(checked, edited(label="NC"))) == ["same_scan_in_two"]
+    out = take_over(checked, edited(included=False))
+    assert codes(out) == []
+    assert not out.scans[-4].included
+
+
+def test_that_twins_of_many_names_are_told_with_one_of_each_class(study):
+    data = (study / "AD" / "sub-AD0.nii.gz").read_bytes()
+    for n in range(4):
+        (study / "AD" / f"sub-x{n}.nii.gz").write_bytes(data)
+    (study / "NC" / "sub-y.nii.gz").write_bytes(data)
+    text = scan(study).warnings[0]
+    assert text.startswith("AD/sub-AD0.nii.gz (AD), NC/sub-y.nii.gz (NC), AD/sub-x0.nii.gz (AD)")
+    assert "and 3 more are the same scan in two classes" in text

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from core.data import dicom, dicom_file
+from core.data import dicom, pydicom_gateway
 from core.data.dicom import StudyKeys, find_series, is_dicom, load_series, write_key_file
 from core.data.findings import code_of
 from core.errors import ScanError
@@ -337,7 +337,7 @@ def test_that_without_pydicom_the_remedy_is_said(tmp_path, stored, monkeypatch):
             raise ImportError(name)
         return real_import(name, *args, **kwargs)
 
-    dicom_file._pydicom.cache_clear()
+    pydicom_gateway.quiet_pydicom.cache_clear()
     monkeypatch.setattr(builtins, "__import__", without_pydicom)
     assert is_dicom(paths[0])
     assert not dicom.is_available()

@@ -15,7 +15,7 @@ from core.data.cohort import load_cohort
 from core.data.dicom import load_series
 from core.data.dicom_scans import identify_series_file
 from core.data.findings import code_of
-from core.data.layout import detect_layout
+from core.data.folder_look import look_at_folders
 from core.data.scan_reader import load_scan
 from core.errors import CohortError, ScanError
 from tests.core.data.dicom_builder import write_series
@@ -158,7 +158,7 @@ def test_that_labels_of_a_table_reach_series(tmp_path, voxels):
 def test_that_the_layout_counts_dicom_files(tmp_path, voxels):
     write_series(tmp_path / "AD" / "one", voxels)
     write_series(tmp_path / "NC", voxels)
-    layout = detect_layout(tmp_path)
+    layout = drive(look_at_folders([tmp_path])).layout
     assert layout.kind == "class_folders"
     assert dict(layout.class_counts) == {"AD": 6, "NC": 6}
     assert (layout.n_volumes, layout.n_subjects) == (12, 1)

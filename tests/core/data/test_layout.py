@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from core.data.findings import code_of
-from core.data.layout import detect_layout
+from core.data.folder_look import look_again, look_at_folders
 from core.data.scan_folder import scan_folder, scan_folders
 from core.errors import CohortError
 from core.progress import run_to_end
@@ -26,6 +26,14 @@ OASIS_ROWS = {
 
 def scan(folder, **options):
     return run_to_end(scan_folder(folder, **options))
+
+
+def look(folder, labels=None, **options):
+    return run_to_end(look_at_folders([folder], labels, **options))
+
+
+def detect_layout(folder):
+    return look(folder).layout
 
 
 def reasons(cohort):
@@ -117,7 +125,7 @@ def test_that_young_subjects_without_a_rating_are_left_out_and_said(oasis):
 def test_that_the_rating_of_each_class_can_be_changed(oasis):
     rules = ((0.0, "NC"), (0.5, "AD"), (2.0, ""))
     layout = replace(detect_layout(oasis), class_rules=rules)
-    renewed = detect_layout(oasis, changed=layout)
+    renewed = run_to_end(look_again(look(oasis), layout)).layout
     assert dict(renewed.class_counts) == {"AD": 2, "NC": 1, "": 2}
     assert labels_of(scan(oasis, layout=layout)) == {
         "OAS1_0001": "NC",
@@ -136,9 +144,9 @@ def test_that_several_discs_dropped_at_once_are_one_cohort(oasis):
 
 def test_that_discs_without_their_table_are_told_what_is_missing(oasis, assert_plain):
     (oasis / "oasis_cross-sectional.csv").unlink()
-    layout = detect_layout(oasis)
-    assert layout.kind == "oasis"
-    assert any("oasis_cross-sectional.csv" in note for note in layout.notes)
+    seen = look(oasis)
+    assert seen.layout.kind == "oasis"
+    assert "'oasis_cross-sectional.csv', which rates the subjects" in seen.problem
     with pytest.raises(CohortError) as caught:
         scan(oasis)
     assert_plain(caught.value, "'oasis_cross-sectional.csv'")

@@ -5,16 +5,21 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import json
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from scipy.spatial.distance import pdist, squareform
 
 from core.config import SplitSettings
-from core.data.leakage import audit_split
+from core.data import slice_prints
+from core.data.leakage import audit_records, audit_slices, audit_split, with_recorded_counts
 from core.data.picture_hash import HASH_BITS, hash_pictures, near_pairs
+from core.data.slice_prints import take_prints
 from core.data.split import PARTS, Split, split_slices
+from core.progress import Progress, run_to_end
 
 
 def test_that_a_split_by_slice_is_found_leaking(make_slices):
@@ -136,6 +141,53 @@ def test_that_near_pairs_are_as_counted_one_by_one():
     assert found
 
 
+@given(
+    seed=st.integers(0, 10_000),
+    n=st.integers(2, 60),
+    n_groups=st.integers(1, 4),
+    flips=st.integers(0, 40),
+    limit=st.integers(0, 60),
+)
+def test_that_near_pairs_of_groups_are_those_of_scipy(seed, n, n_groups, flips, limit):
+    rng = np.random.default_rng(seed)
+    # Some are another with a few bits turned, about as many as the limit allows.
+    bits = rng.integers(0, 2, (n, HASH_BITS), dtype=np.uint8)
+    for row in range(1, n, 2):
+        bits[row] = bits[rng.integers(row)]
+        bits[row, rng.choice(HASH_BITS, flips, replace=False)] ^= 1
+    groups = rng.integers(0, n_groups, n)
+    hashes = np.packbits(bits, axis=1).view(np.uint64)
+    found = [
+        (int(i), int(j), int(differing))
+        for first, second, batch in near_pairs(hashes, groups=groups, limit=limit)
+        for i, j, differing in zip(first, second, batch, strict=True)
+    ]
+    distance = squareform(np.rint(pdist(bits, "hamming") * HASH_BITS).astype(int))
+    expected = {
+        (i, j, int(distance[i, j]))
+        for i in range(n)
+        for j in range(i + 1, n)
+        if distance[i, j] <= limit and groups[i] != groups[j]
+    }
+    assert len(found) == len(set(found))
+    assert set(found) == expected
+
+
+def test_that_pairs_far_apart_in_many_tiles_are_found():
+    rng = np.random.default_rng(5)
+    hashes = rng.integers(0, 2**63, (9000, 4), dtype=np.uint64)
+    planted = {(3, 4200), (3, 8999), (4095, 4096), (8190, 8200), (31, 32)}
+    for first, second in planted:
+        hashes[second] = hashes[first]
+    hashes[8999, 2] ^= np.uint64(5)
+    pairs = {
+        (int(i), int(j))
+        for first, second, _ in near_pairs(hashes)
+        for i, j in zip(first, second, strict=True)
+    }
+    assert pairs == planted | {(4200, 8999)}
+
+
 def test_that_near_identical_slices_of_two_subjects_are_found(make_slices):
     slices = make_slices([("a", 0), ("b", 1), ("c", 1)], 2)
     pixels = smooth_pictures(6)
@@ -192,4 +244,157 @@ def test_that_a_picture_there_a_thousand_times_is_counted_at_once(make_slices):
     split = split_slices(slices, SplitSettings(), 0)
     audit = audit_split(with_pixels(slices, pixels), split, "subject")
     assert audit.duplicate_slices == 1500
-    assert len(audit.pairs) <= 1000
+    assert 0 < len(audit.pairs) <= 1000
+
+
+# ------------------------------------------------------------------ counts against a second way
+
+
+@given(seed=st.integers(0, 1000))
+def test_that_equal_slices_are_as_counted_one_by_one(make_slices, seed):
+    rng = np.random.default_rng(seed)
+    slices = make_slices([(f"s{n}", n % 2) for n in range(6)], 4)
+    pixels = slices.pixels[rng.integers(0, 8, len(slices))]
+    pixels[rng.integers(0, len(slices))] = 0
+    slices = with_pixels(slices, pixels)
+    split = split_slices(slices, SplitSettings(mode="slice"), seed)
+    audit = audit_split(slices, split, "slice")
+    n = range(len(slices))
+    matrix = [
+        [
+            sum(
+                any(
+                    split.part[j] == other and np.array_equal(pixels[i], pixels[j])
+                    for j in n
+                    if pixels[i].any()
+                )
+                for i in n
+                if split.part[i] == part != other
+            )
+            for other in PARTS
+        ]
+        for part in PARTS
+    ]
+    assert audit.duplicates.tolist() == matrix
+    assert audit.subjects == tuple(len(set(slices.subject[split.part == part])) for part in PARTS)
+    assert audit.slices == tuple(int((split.part == part).sum()) for part in PARTS)
+
+
+def test_that_the_worst_near_identical_pairs_come_first(make_slices):
+    slices = make_slices([("a", 0), ("b", 1), ("c", 1)], 1)
+    picture = smooth_pictures(1)[0]
+    noisy = np.clip(picture + np.random.default_rng(1).normal(0, 12, picture.shape), 0, 255)
+    pixels = np.stack([picture, noisy.astype(np.uint8), saved_anew(picture, 95)])
+    audit = audit_split(
+        with_pixels(slices, pixels), Split(np.array(PARTS), slices.label), "subject"
+    )
+    bits = [pair.bits for pair in audit.pairs if pair.kind == "near-identical"]
+    assert bits == sorted(bits)
+    assert len(bits) == 3
+
+
+# ------------------------------------------------------------------ by records, and by a run's
+
+
+def test_that_an_audit_by_records_says_what_it_did_not_look_at(make_slices):
+    slices = make_slices([(f"{label}{n}", label) for label in (0, 1) for n in range(4)])
+    split = split_slices(slices, SplitSettings(), 0)
+    audit = audit_records(slices, split, "subject")
+    assert not audit.leaks
+    assert not audit.is_compared
+    assert "not compared yet" in audit.sentence()
+    assert "Compare the slices" in audit.advice()
+    row = dict(zip(audit.matrix.columns, audit.matrix.rows[0], strict=True))
+    assert row["duplicate_slices"] is None
+    assert row["shared_subjects"] == 0
+
+
+def test_that_an_audit_by_records_counts_subjects_and_neighbours_as_the_whole_one(make_slices):
+    slices = make_slices([(f"{label}{n}", label) for label in (0, 1) for n in range(5)], 10)
+    split = split_slices(slices, SplitSettings(mode="slice"), 3)
+    quick, whole = audit_records(slices, split, "slice"), audit_split(slices, split, "slice")
+    assert quick.shared.tolist() == whole.shared.tolist()
+    assert quick.neighbours.tolist() == whole.neighbours.tolist()
+
+
+def test_that_the_same_scan_under_two_names_is_found_by_its_record(make_slices):
+    slices = make_slices([("a", 0), ("b", 1), ("c", 1)], 2)
+    part = np.repeat(np.array(PARTS), 2)
+    split = Split(part, slices.label)
+    audit = audit_records(slices, split, "subject", same_scans=[["a_0", "c_2"]])
+    assert audit.leaks
+    assert audit.shared_scans == 2
+    assert audit.scans.tolist() == [[0, 0, 1], [0, 0, 0], [1, 0, 0]]
+    (pair,) = audit.pairs
+    assert (pair.first.words, pair.second.words) == ("a_0", "c_2")
+    assert "2 scans under two names" in audit.sentence()
+    assert "same subject" in audit.advice()
+
+
+def test_that_counted_slices_are_named_by_their_place(make_slices):
+    slices = make_slices([("a", 0)], 3)
+    split = Split(np.array(["train", "test", "validation"]), slices.label)
+    audit = audit_records(slices, split, "slice", counted_scans=["a_0"])
+    assert audit.pairs[0].second.words == "a_0 slice 1 of 3"
+
+
+def test_that_a_record_gives_its_counts_back(make_slices):
+    slices = make_slices([("a", 0), ("b", 1), ("c", 1)], 1)
+    pixels = smooth_pictures(3)
+    pixels[2] = pixels[0]
+    split = Split(np.array(PARTS), slices.label)
+    whole = audit_split(with_pixels(slices, pixels), split, "subject")
+    record = json.loads(json.dumps(whole.record()))
+    again = with_recorded_counts(audit_records(slices, split, "subject"), record)
+    assert again.is_compared
+    assert again.duplicates.tolist() == whole.duplicates.tolist()
+    assert again.sentence() == whole.sentence()
+
+
+def test_that_an_old_or_damaged_record_leaves_an_audit_as_it_is(make_slices):
+    slices = make_slices([("a", 0), ("b", 1), ("c", 1)], 1)
+    audit = audit_records(slices, Split(np.array(PARTS), slices.label), "subject")
+    damaged = {"slices_compared": True, "leakage": {"duplicate_slices": "x"}}
+    for record in ({}, {"duplicate_slices": 3}, damaged):
+        assert with_recorded_counts(audit, record) is audit
+
+
+# ------------------------------------------------------------------ fingerprints and stopping
+
+
+def test_that_fingerprints_are_kept_until_the_pixels_change(make_slices, tmp_path, monkeypatch):
+    path = tmp_path / "pixels.npy"
+    np.save(path, smooth_pictures(3))
+
+    def mapped():
+        slices = make_slices([("a", 0), ("b", 1), ("c", 1)], 1)
+        return with_pixels(slices, np.load(path, mmap_mode="r"))
+
+    first = run_to_end(take_prints(mapped()))
+    computed = []
+    compute = slice_prints._compute
+    monkeypatch.setattr(
+        slice_prints, "_compute", lambda slices: computed.append(1) or compute(slices)
+    )
+    kept = run_to_end(take_prints(mapped()))
+    assert not computed
+    assert np.array_equal(kept.hash, first.hash)
+    assert np.array_equal(kept.digest, first.digest)
+    np.save(path, smooth_pictures(3, seed=7))
+    assert not np.array_equal(run_to_end(take_prints(mapped())).hash, first.hash)
+    (tmp_path / "prints.npz").write_bytes(b"damaged")
+    run_to_end(take_prints(mapped()))
+    assert len(computed) == 2
+
+
+def test_that_an_audit_tells_how_far_it_is_and_can_be_stopped(make_slices):
+    slices = make_slices([(f"s{n}", n % 2) for n in range(600)], 1)
+    slices = with_pixels(slices, smooth_pictures(600, 32))
+    operation = audit_slices(slices, split_slices(slices, SplitSettings(), 0), "subject")
+    said = [event for event in operation if isinstance(event, Progress)]
+    assert {event.what for event in said} == {"Reading slices", "Comparing slices"}
+    assert len(said) > 10
+    stopped = audit_slices(slices, split_slices(slices, SplitSettings(), 0), "subject")
+    next(stopped)
+    stopped.close()
+    assert list(stopped) == []

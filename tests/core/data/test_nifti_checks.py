@@ -104,10 +104,22 @@ def test_that_an_extension_of_an_impossible_size_is_refused(
     assert_plain(caught.value, "'scan.nii'")
 
 
-def test_that_a_patient_entry_of_an_analyze_header_is_told(voxels, tmp_path):
-    nib.save(nib.AnalyzeImage(voxels, np.eye(4)), tmp_path / "s.hdr")
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("patient_id", b"OAS1"),
+        ("db_name", b"DOE^JANE"),
+        ("data_type", b"DOE^JANE"),
+        ("generated", b"DOE^JANE"),
+        ("scannum", b"DOE^JANE"),
+    ],
+)
+def test_that_a_patient_entry_of_an_analyze_header_is_told(voxels, tmp_path, field, text):
+    image = nib.AnalyzeImage(voxels, np.eye(4))
+    nib.save(image, tmp_path / "s.hdr")
     assert check_header(tmp_path / "s.hdr") == ()
-    patched(tmp_path / "s.hdr", 293, "10s", b"OAS1")
+    image.header[field] = text
+    nib.save(image, tmp_path / "s.hdr")
     assert [code_of(item) for item in check_header(tmp_path / "s.hdr")] == ["identifiers"]
 
 

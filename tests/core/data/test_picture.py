@@ -11,7 +11,12 @@ import pytest
 from PIL import Image, ImageOps
 
 from core.data.findings import code_of
-from core.data.picture import load_picture, read_picture, read_picture_size
+from core.data.picture import (
+    load_picture,
+    read_picture,
+    read_picture_header,
+    read_picture_size,
+)
 from core.errors import ScanError
 
 GREY = np.arange(120, dtype=np.uint8).reshape(10, 12)
@@ -126,14 +131,17 @@ def test_that_a_turned_picture_is_told(tmp_path):
     assert codes(tmp_path / "s.png") == ["exif_rotation"]
 
 
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
 @pytest.mark.parametrize("value", range(1, 9))
-def test_that_every_exif_orientation_is_applied_as_pillow_does(tmp_path, value):
+def test_that_every_exif_orientation_is_applied_as_pillow_does(tmp_path, value, suffix):
     picture = Image.fromarray(GREY)
     exif = picture.getexif()
     exif[0x0112] = value
     picture.save(tmp_path / "s.png", exif=exif)
+    picture.save(tmp_path / f"s{suffix}", exif=exif)
     expected = np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / "s.png")))
-    assert np.array_equal(read_picture(tmp_path / "s.png"), expected)
+    assert np.array_equal(read_picture(tmp_path / f"s{suffix}"), expected)
+    assert read_picture_header(tmp_path / f"s{suffix}").shape == expected.shape
 
 
 def test_that_a_tiff_with_missing_strips_is_refused(tmp_path, assert_plain):
@@ -212,3 +220,44 @@ def test_that_an_archive_is_to_be_unpacked_first(tmp_path, assert_plain, name):
     with pytest.raises(ScanError, match="Unpack it first") as caught:
         read_picture(tmp_path / name)
     assert_plain(caught.value, f"'{name}'")
+
+
+# What is known before decoding
+
+
+def header_codes(path):
+    return [code_of(item) for item in read_picture_header(path).findings]
+
+
+def test_that_a_header_tells_size_and_kind_of_number(tmp_path, write_picture):
+    header = read_picture_header(write_picture(tmp_path / "s1.png"))
+    assert (header.shape, header.datatype) == ((12, 16), "uint8")
+    assert not header.has_channels
+    assert header.findings == ()
+    Image.fromarray(np.zeros((5, 6), dtype=np.uint16)).save(tmp_path / "deep.png")
+    assert read_picture_header(tmp_path / "deep.png").datatype == "uint16"
+    assert header_codes(tmp_path / "deep.png") == ["depth_scaled"]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+def test_that_a_header_tells_that_exif_data_turn_the_picture(tmp_path, suffix):
+    picture = Image.fromarray(np.zeros((12, 16), dtype=np.uint8))
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    picture.save(tmp_path / f"s{suffix}", exif=exif)
+    assert read_picture_header(tmp_path / f"s{suffix}").shape == (16, 12)
+    assert header_codes(tmp_path / f"s{suffix}") == ["exif_rotation"]
+
+
+def test_that_a_header_is_read_without_decoding(tmp_path, monkeypatch):
+    Image.new("RGB", (16, 12), "red").save(tmp_path / "s.png")
+    monkeypatch.setattr(Image.Image, "load", lambda _self: pytest.fail("decoded"))
+    assert read_picture_header(tmp_path / "s.png").has_channels
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"), [("P", ["palette"]), ("LA", ["transparency"]), ("RGBA", ["transparency"])]
+)
+def test_that_palettes_and_see_through_parts_are_told(tmp_path, mode, told):
+    Image.new(mode, (16, 12)).save(tmp_path / "s.png")
+    assert header_codes(tmp_path / "s.png") == told

@@ -267,6 +267,26 @@ def test_that_ready_made_slices_are_resized_and_keep_their_numbers(
     assert cut.positions_mm.shape == (0,)
 
 
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_that_slices_of_16_bits_keep_equal_levels_equal_within_a_scan(
+    tmp_path, make_cohort, suffix
+):
+    # 12 bits used of 16; level 1000 stands for one tissue in all three slices.
+    files = [f"a_s{number}.{suffix}" for number in range(3)]
+    for file, brightest in zip(files, (1000, 4000, 2000), strict=True):
+        levels = np.full((16, 16), 1000, dtype=np.uint16)
+        levels[:8] = brightest
+        Image.fromarray(levels).save(tmp_path / file)
+    cohort = make_cohort(tmp_path, [("a", "AD")], lambda _: ("slices", files))
+    # By hand: 1000 / 4000 * 255 = 63.75, 2000 / 4000 * 255 = 127.5.
+    for pixels in (
+        slices_of_scan(cohort, cohort.scans[0], SMALL).pixels,
+        run_to_end(read_pictures(cohort, cohort.scans[0])),
+    ):
+        assert pixels[:, 12, 3].tolist() == [64, 64, 64]
+        assert pixels[:, 3, 3].tolist() == [64, 255, 128]
+
+
 # ------------------------------------------------------------------ the cache
 
 

@@ -11,14 +11,19 @@ from core.config import SplitSettings
 from core.data.leakage import audit_split
 from core.data.split import (
     PARTS,
+    SplitFileError,
+    numbers_in_split_file,
     part_sizes,
     read_split_file,
     shuffle_labels,
     split_again,
+    split_by,
     split_file_record,
     split_name,
     split_slices,
+    split_words,
     write_split_file,
+    write_subject_split,
 )
 from core.errors import CohortError
 
@@ -270,3 +275,68 @@ def test_that_an_earlier_split_by_a_file_comes_from_what_the_run_kept(tmp_path, 
     assert np.array_equal(again.label, split.label)
     drawn = split_again(six, settings_of(), 4, tmp_path / "not-there.csv")
     assert np.array_equal(drawn.part, split_slices(six, settings_of(), 4).part)
+
+
+# ------------------------------------------------------------------ in words, and kept
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({}, "by subject 5:2:3, seed 4"),
+        ({"mode": "slice", "train": 2.5}, "by slice 2.5:2:3, seed 4"),
+        ({"mode": "kfold", "fold": 2}, "by subject, test fold 2 of 5, seed 4"),
+        ({"split_file": "there/mine.csv"}, "by subject, from file mine.csv"),
+        ({"shuffled_labels": True}, "by subject 5:2:3, seed 4, labels shuffled"),
+    ],
+)
+def test_that_a_split_is_said_in_words(more, words):
+    assert split_words(settings_of(**more), 4, by="subject") == words
+
+
+@given(seed=st.integers(0, 500))
+def test_that_a_split_goes_by_subject_where_each_is_in_one_part(make_slices, seed):
+    slices = make_slices([(f"s{n}", n % 2) for n in range(8)], 3)
+    for mode in ("subject", "slice", "kfold"):
+        split = split_slices(slices, settings_of(mode, folds=4), seed)
+        parts = [set(split.part[slices.subject == name]) for name in set(slices.subject)]
+        assert split_by(slices, split) == (
+            "subject" if all(len(of) == 1 for of in parts) else "slice"
+        )
+
+
+@given(seed=st.integers(0, 500))
+def test_that_a_split_kept_by_subject_fits_other_slices_too(make_slices, tmp_path_factory, seed):
+    members = [(f"s{n}", n % 2) for n in range(8)]
+    path = tmp_path_factory.mktemp("kept") / "split.csv"
+    slices = make_slices(members, 3)
+    split = split_slices(slices, settings_of(), seed)
+    write_subject_split(path, slices, split)
+    assert np.array_equal(read_split_file(path, slices).part, split.part)
+    more = make_slices(members, 5)
+    again = read_split_file(path, more)
+    assert {(s, p) for s, p in zip(more.subject, again.part, strict=True)} == {
+        (s, p) for s, p in zip(slices.subject, split.part, strict=True)
+    }
+
+
+def test_that_slices_in_a_split_file_are_listed_by_scan(make_slices, tmp_path):
+    slices = make_slices([(f"s{n}", n % 2) for n in range(8)], 3)
+    split = split_slices(slices, settings_of("slice"), 0)
+    write_split_file(tmp_path / "slices.csv", slices, split)
+    write_subject_split(tmp_path / "subjects.csv", slices, split)
+    assert numbers_in_split_file(tmp_path / "slices.csv") == {
+        f"s{n}_{n}": [0, 1, 2] for n in range(8)
+    }
+    assert numbers_in_split_file(tmp_path / "subjects.csv") == {}
+
+
+def test_that_all_rows_that_do_not_fit_are_given_not_only_the_first(make_slices, tmp_path):
+    slices = make_slices([(f"s{n}", n % 2) for n in range(12)], 2)
+    path = tmp_path / "short.csv"
+    path.write_text("subject,part\ns0,train\ns1,test\nx,train\ny,test\n", encoding="utf-8")
+    with pytest.raises(SplitFileError) as caught:
+        read_split_file(path, slices)
+    unfit = [(row.fault, row.subject) for row in caught.value.unfit]
+    assert unfit[:10] == [("missing", f"s{n}") for n in range(2, 12)]
+    assert unfit[10:] == [("unknown", "x"), ("unknown", "y")]

@@ -292,7 +292,7 @@ def test_that_a_drive_that_vanishes_while_reading_is_told(
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(voxel_reading, "open_unpacked", vanish)
-    with pytest.raises(ScanError, match="cannot be read to its end") as caught:
+    with pytest.raises(ScanError, match="drive is no longer there") as caught:
         load_volume(path)
     assert_plain(caught.value, "'scan.nii'")
 

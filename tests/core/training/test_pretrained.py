@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 import safetensors.torch
@@ -11,12 +12,14 @@ import torch
 
 from core import tasks
 from core.config import RunSettings, change, to_record
-from core.errors import TrainingError
+from core.errors import RunError, TrainingError
 from core.progress import run_to_end
 from core.training import pretrained, weights_names, weights_state
 from core.training.network import FCL_NAMES, build_network
 from core.training.torchvision_gateway import models
 from core.training.weights_download import part_file
+from core.training.weights_entry import MEGABYTE
+from tests.weights_server import weights_server
 
 
 def training(network, **values):
@@ -195,7 +198,7 @@ def look_up(network, asked=""):
 def test_that_missing_weights_say_what_would_be_fetched_from_where(cache):
     state = look_up("resnet101")
     assert state.kind == "missing"
-    for word in ("ResNet-101", "resnet101-63fe2227.pth", "171 MB", "download.pytorch.org"):
+    for word in ("ResNet-101", "resnet101-63fe2227.pth", "download.pytorch.org"):
         assert word in state.text
     assert state.entry.name == "resnet101"
     part_file(state.entry, cache).write_bytes(bytes(34 * 1024**2))
@@ -261,45 +264,34 @@ def test_that_a_run_of_another_network_is_refused(tmp_path):
     assert "trained Custom CNN, not VGG-19" in look_up("vgg19", run).text
 
 
-def test_that_what_is_fetched_is_what_is_used(cache, monkeypatch, googlenet):
-    """From the server to the network: the file's own checksum is in its name."""
-    import threading
-    from dataclasses import replace
-    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+def test_that_a_run_whose_record_is_damaged_is_refused_in_words(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "run.json").write_bytes(b"{cut")
+    safetensors.torch.save_file(ours("cnn2d").state_dict(), run / "network.safetensors")
+    assert "damaged" in look_up("cnn2d", run).text
+    with pytest.raises(RunError, match="damaged"):
+        pretrained.from_imagenet(str(run))
 
-    served = cache.parent / "served"
-    served.mkdir()
-    torch.save(googlenet, served / "new.pth", _use_new_zipfile_serialization=False)
-    content = (served / "new.pth").read_bytes()
+
+def test_that_what_is_fetched_is_what_is_used(cache, tmp_path, monkeypatch, googlenet):
+    """From the server to the network, in the format that torchvision's own file has."""
+    torch.save(googlenet, tmp_path / "w.pth", _use_new_zipfile_serialization=False)
+    content = (tmp_path / "w.pth").read_bytes()
     name = f"googlenet-{hashlib.sha256(content).hexdigest()[:8]}.pth"
-    (served / "new.pth").rename(served / name)
-
-    class Handler(SimpleHTTPRequestHandler):
-        def __init__(self, *args):
-            super().__init__(*args, directory=str(served))
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        url = f"http://127.0.0.1:{server.server_address[1]}/{name}"
+    with weights_server(content) as server:
         entry = replace(
-            pretrained.weights_entries()["googlenet"], url=url, megabytes=len(content) / 1024**2
+            pretrained.weights_entries()["googlenet"],
+            url=server.url(name),
+            megabytes=len(content) / MEGABYTE,
         )
         monkeypatch.setattr(pretrained, "_entry", lambda *_: entry)
         assert look_up("googlenet").kind == "missing"
         path = run_to_end(tasks.download_weights("googlenet"))
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
     assert look_up("googlenet").kind == "cache"
     assert pretrained.find_weights("googlenet", "") == path
     network = ours("googlenet")
-    pretrained.put_weights(network, "googlenet", pretrained.load_weights(path), path.name)
+    put(network, "googlenet", pretrained.load_weights(path))
     assert_taken(network, "googlenet", googlenet)
 
 

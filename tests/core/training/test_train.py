@@ -24,11 +24,13 @@ from core.training.network import FCL_NAMES, build_network, input_scaling
 # design.md, section 6.
 FILES = {
     "run.json",
+    "run.json.bak",
     "split.csv",
     "history.csv",
     "network.safetensors",
     "best.safetensors",
     "resume.ckpt",
+    "resume-previous.ckpt",
     "fc_history.npz",
     "features.npz",
     "predictions.csv",

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import socket
-import threading
 from collections import namedtuple
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -16,6 +14,7 @@ from core.progress import Progress, run_to_end
 from core.training import pretrained, weights_download
 from core.training.weights_download import Patience, download, part_file
 from core.training.weights_entry import ENTRY_NAMES, MEGABYTE, WeightsEntry
+from tests.weights_server import weights_server
 
 CONTENT = bytes(range(256)) * 8 * 1024  # 2 MB
 MEGABYTES = len(CONTENT) / MEGABYTE
@@ -23,62 +22,10 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 QUICK = Patience(timeout=2, pause=0.01, tries=2)
 
 
-class Server(ThreadingHTTPServer):
-    """Gives CONTENT; tests set how it misbehaves, and read what it was asked."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.content = CONTENT
-        self.knows_ranges = True
-        self.tells_length = True
-        self.status = 200
-        self.cuts = []  # after how many bytes each next answer is cut
-        self.asked = []
-
-    def url(self, name):
-        return f"http://127.0.0.1:{self.server_address[1]}/{name}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        server = self.server
-        server.asked.append(self.headers.get("Range", ""))
-        if server.status != 200:
-            self.send_error(server.status)
-            return
-        start, content = 0, server.content
-        if server.knows_ranges and self.headers.get("Range"):
-            start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
-            if start >= len(content):
-                self.send_response(416)
-                self.send_header("Content-Range", f"bytes */{len(content)}")
-                self.end_headers()
-                return
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        else:
-            self.send_response(200)
-        if server.tells_length:
-            self.send_header("Content-Length", str(len(content) - start))
-        self.end_headers()
-        body = content[start:]
-        self.wfile.write(body[: server.cuts.pop(0)] if server.cuts else body)
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def server():
-    running = Server()
-    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield running
-    running.shutdown()
-    thread.join()
-    running.server_close()
+    with weights_server(CONTENT) as running:
+        yield running
 
 
 def entry_on(server, *, sha256=SHA256, megabytes=MEGABYTES):

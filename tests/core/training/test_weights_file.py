@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import random
 import re
 import zipfile
 from pathlib import Path
@@ -185,6 +186,35 @@ def test_that_a_flipped_bit_in_a_zip_is_found(tmp_path):
     content[len(content) // 2] ^= 1
     path.write_bytes(bytes(content))
     assert "checksum" in refusal(path)
+
+
+def first_look(path):
+    """Return the kind of a file, or why it is refused."""
+    try:
+        return check_weights_file(path), ""
+    except TrainingError as error:
+        return None, str(error)
+
+
+@pytest.mark.parametrize("form", ["zip", "old", "safetensors"])
+def test_that_no_damage_gets_past_the_first_look_as_another_error(tmp_path, form):
+    path = tmp_path / "w.pth"
+    if form == "safetensors":
+        safetensors.torch.save_file(weights(), path)
+    else:
+        torch.save(weights(), path, _use_new_zipfile_serialization=form == "zip")
+    whole, rng = path.read_bytes(), random.Random(form)
+    for _ in range(400):
+        content = bytearray(whole[: rng.choice([len(whole), rng.randrange(len(whole))])])
+        for _ in range(rng.choice([0, 1, 1, 8])):
+            if content:
+                content[rng.randrange(len(content))] = rng.randrange(256)
+        path.write_bytes(bytes(content))
+        kind, refused = first_look(path)
+        if kind is None:
+            assert REMEDY.search(refused), refused
+        else:
+            assert all(isinstance(name, str) for name in layer_names(path, kind))
 
 
 @pytest.fixture(scope="module")

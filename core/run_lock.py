@@ -1,0 +1,175 @@
+"""One program writes to a run folder at a time: a lock that ends with the process holding it.
+
+The lock is the operating system's, on the file ``run.lock``; the file's text only says who
+holds it. A file that a dead process left is therefore free.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import logging
+import os
+import socket
+import sys
+import time
+import weakref
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from core.errors import RunError
+
+logger = logging.getLogger(__name__)
+
+LOCK_FILE = "run.lock"
+# Whoever only looks holds the lock for an instant; that is no reason to be refused.
+_TRIES = 12
+_SECONDS_BETWEEN = 0.05
+# Windows locks bytes, and locked ones cannot be read: one far behind the text is taken.
+_LOCKED_BYTE = 1 << 30
+_NO_LOCKS_HERE = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+
+
+class RunInUseError(RunError):
+    """Another program writes to the run."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a run; unknown where the lock's text could not be read."""
+
+    host: str = ""
+    pid: int = 0
+    since: datetime | None = None
+
+    def words(self) -> str:
+        """Return it for people: ``open in another window since 14:02 on PC-7``."""
+        text = "open in another window"
+        if self.since is not None:
+            here = self.since.astimezone()
+            is_today = here.date() == datetime.now().astimezone().date()
+            text += f" since {here:%H:%M}" if is_today else f" since {here:%Y-%m-%d %H:%M}"
+        return f"{text} on {self.host}" if self.host else text
+
+
+class RunLock:
+    """A held lock; released by :meth:`release`, at the latest when the process ends."""
+
+    def __init__(self, path: Path, handle: int) -> None:
+        self._path = path
+        self._close = weakref.finalize(self, os.close, handle)
+
+    def release(self) -> None:
+        """Let others write."""
+        if not self._close.alive:
+            return
+        # Removed while it is held, so that nobody locks a file that is about to go. Windows
+        # removes no open file: there it goes afterwards, unless someone has opened it.
+        with contextlib.suppress(OSError):
+            self._path.unlink()
+        self._close()
+        if sys.platform == "win32":
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
+
+
+def take_lock(folder: Path) -> RunLock:
+    """Take the lock of a run folder.
+
+    Raises
+    ------
+    RunInUseError
+        If another process, or another part of this one, holds it.
+    OSError
+        If the folder cannot be written.
+    """
+    path = folder / LOCK_FILE
+    for _ in range(_TRIES):
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        if _try_lock(handle) and _is_still(path, handle):
+            lock = RunLock(path, handle)
+            _write_holder(handle)
+            return lock
+        os.close(handle)
+        time.sleep(_SECONDS_BETWEEN)
+    raise RunInUseError(in_use_sentence(folder, _read_holder(path)))
+
+
+def in_use_sentence(folder: Path, holder: Holder) -> str:
+    """Return why a run can only be looked at."""
+    return (
+        f"Run '{folder.name}' is {holder.words()}. It can be read here; to change or resume "
+        "it, close it there first."
+    )
+
+
+def holder_of(folder: Path) -> Holder | None:
+    """Return who writes to a run folder; None where nobody does."""
+    path = folder / LOCK_FILE
+    try:
+        handle = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+    except OSError:
+        return None  # there is none, or the folder is not readable
+    try:
+        return None if _try_lock(handle, shared=True) else _read_holder(path)
+    finally:
+        os.close(handle)
+
+
+def _write_holder(handle: int) -> None:
+    record = {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    # Only words: a full disk must not keep the run from being continued.
+    with contextlib.suppress(OSError):
+        os.ftruncate(handle, 0)
+        os.lseek(handle, 0, os.SEEK_SET)
+        os.write(handle, json.dumps(record).encode())
+
+
+def _read_holder(path: Path) -> Holder:
+    try:
+        record = json.loads(path.read_bytes()[:4096])
+        return Holder(
+            str(record["host"])[:100], int(record["pid"]), datetime.fromisoformat(record["since"])
+        )
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return Holder()
+
+
+def _is_still(path: Path, handle: int) -> bool:
+    """Tell whether ``path`` is the locked file: its last holder may just have removed it."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except OSError:
+        return False
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(handle: int, *, shared: bool = False) -> bool:
+        os.lseek(handle, _LOCKED_BYTE, os.SEEK_SET)
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _try_lock(handle: int, *, shared: bool = False) -> bool:
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        try:
+            fcntl.flock(handle, kind | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _NO_LOCKS_HERE:
+                logger.warning("the drive of the runs knows no locks: open a run in one window")
+                return True
+            return False
+        return True

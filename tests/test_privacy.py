@@ -1,0 +1,152 @@
+"""No name, birth date or address of a scan's header gets into what the program writes or says."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import logging
+import re
+import shutil
+import zipfile
+import zlib
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from core.cli import run_command
+from core.data.cohort import load_cohort
+from tests.canary_study import CANARY, NEEDLES, write_study, write_table
+
+TINY_OPTIONS = (
+    *("--network", "cnn2d", "--regime", "scratch", "--epochs", "1", "--size", "16"),
+    *("--count", "3", "--batch", "8", "--cnn-width", "2", "--cnn-features", "4"),
+)
+
+
+def texts_within(content):
+    """Yield the bytes of a file and of whatever is packed inside it."""
+    yield content
+    if zipfile.is_zipfile(io.BytesIO(content)):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for member in archive.namelist():
+                yield member.encode()
+                yield archive.read(member)
+    elif content.startswith(b"\x1f\x8b"):
+        yield zlib.decompressobj(31).decompress(content)
+    elif content.startswith((b"\x89PNG", b"\xff\xd8", b"II*\0", b"MM\0*")):
+        yield from _picture_texts(content)
+    for packed in re.findall(rb"base64,([A-Za-z0-9+/=]+)", content):
+        yield from texts_within(base64.b64decode(packed))
+
+
+def _picture_texts(content):
+    with contextlib.suppress(OSError), Image.open(io.BytesIO(content)) as picture:
+        yield repr(picture.info).encode()
+        yield repr(dict(picture.getexif())).encode()
+
+
+def leaks_in(content):
+    found = set()
+    for text in texts_within(content):
+        flat = text.lower()
+        for needle in NEEDLES:
+            for coded in (needle.encode(), needle.encode("utf-16-le"), needle.encode("utf-16-be")):
+                if coded in flat:
+                    found.add(needle)
+    return found
+
+
+def leaks_below(folder):
+    """Return {file: what of the canary it or its path holds}."""
+    result = {}
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder).as_posix()
+        found = leaks_in(relative.encode())
+        if path.is_file():
+            found |= leaks_in(path.read_bytes())
+        if found:
+            result[relative] = found
+    return result
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A home folder that names the person, with the study in it."""
+    home = tmp_path_factory.mktemp("home") / CANARY
+    write_study(home)
+    return home
+
+
+@pytest.fixture(scope="module")
+def said(home):
+    """Run the whole way on the study; return what was printed and logged."""
+    out, root = home / "out", home / "study"
+    cohort, runs = out / "study.mrifcl", out / "runs"
+    printed, log = io.StringIO(), io.StringIO()
+    handler = logging.StreamHandler(log)
+    logging.getLogger().addHandler(handler)
+    level = logging.getLogger().level
+    logging.getLogger().setLevel(logging.DEBUG)
+
+    def run(*arguments):
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            assert run_command([str(part) for part in arguments])[0] == 0, printed.getvalue()
+
+    try:
+        run("scan", root, "--out", cohort)
+        run("check", cohort)
+        run("slices", cohort, "--out", out / "cut", "--count", 3, "--size", 16)
+        run("train", cohort, *TINY_OPTIONS, "--out", runs)
+        (made,) = (path.parent for path in runs.glob("*/run.json"))
+        run("analyse", made)
+        run("audit", made)
+        run("compare", made, "--out", out / "compared")
+        run("report", made, "--out", out / "report.html")
+    finally:
+        logging.getLogger().removeHandler(handler)
+        logging.getLogger().setLevel(level)
+    return {"printed": printed.getvalue(), "log": log.getvalue()}
+
+
+def test_that_the_canary_is_found_where_it_is(home, tmp_path):
+    # A search that finds nothing anywhere would prove nothing.
+    leaky = leaks_below(home / "study")
+    suffixes = {Path(name).suffix for name in leaky}
+    assert suffixes >= {".gz", ".nii", ".hdr", ".mgz", ".dcm", ".png", ".jpg", ".tif", ".txt"}
+
+
+def test_that_all_formats_of_the_study_were_used(home, said):
+    cohort = load_cohort(home / "out" / "study.mrifcl")
+    suffixes = {Path(scan.files[0]).suffix for scan in cohort.scans}
+    assert suffixes == {".gz", ".nii", ".hdr", ".mgz", ".dcm", ".png", ".jpg", ".tif"}
+    assert len(cohort.skipped) >= 5
+    assert (
+        list((home / "out" / "runs").glob("*/report.html")) or (home / "out/report.html").exists()
+    )
+
+
+def test_that_nothing_that_is_written_holds_the_canary(home, said):
+    files = [path for path in (home / "out").rglob("*") if path.is_file()]
+    assert len(files) > 40
+    assert leaks_below(home / "out") == {}
+
+
+def test_that_nothing_that_is_said_or_logged_holds_the_canary(home, said):
+    # Where the user's own folder lies he may be told; the rest of each line counts.
+    for name, text in said.items():
+        lines = text.replace(str(home), "~").splitlines()
+        assert not [line for line in lines if leaks_in(line.encode())], name
+
+
+def test_that_the_other_columns_of_a_table_go_nowhere(tmp_path):
+    root = write_study(tmp_path)
+    shutil.rmtree(root / "AD" / "DICOM")
+    shutil.rmtree(root / "NC" / "DICOM")
+    subjects = [(f"sub-{n:02d}", "AD" if n % 2 else "NC") for n in range(1, 10)]
+    table = write_table(tmp_path, subjects)
+    cohort = tmp_path / "out" / "study.mrifcl"
+    status, _ = run_command(["scan", str(root), "--labels", str(table), "--out", str(cohort)])
+    assert status == 0
+    assert leaks_below(tmp_path / "out") == {}
