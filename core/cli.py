@@ -17,7 +17,7 @@ from rich.progress import Progress as ProgressBar
 from rich.table import Table as TerminalTable
 
 import core
-from core import config, tasks, text_file
+from core import config, run_folder, tasks, text_file
 from core.config import RunSettings, SettingField, setting_fields
 from core.data.cohort import load_cohort
 from core.data.findings import finding_record
@@ -477,8 +477,49 @@ def train(cohort: Path, preset: str, runs: Path, json: bool, **options: Any) -> 
 @click.argument("run", type=_path)
 @_json_option
 def resume(run: Path, json: bool) -> None:
-    """Go on with a RUN that was stopped or crashed, from its last whole epoch."""
+    """Go on with a RUN that was stopped, crashed or killed, from its last whole epoch."""
     _say_run(drive(tasks.resume(run)), json=json)
+
+
+@cli.command("runs")
+@click.argument("folder", type=_path, default=Path("runs"))
+@_json_option
+def list_runs(folder: Path, json: bool) -> None:
+    """List the runs in FOLDER, oldest first: what each is, how far it got, who holds it."""
+    if not folder.is_dir():
+        raise click.BadParameter(f"there is no folder '{folder}'", param_hint="FOLDER")
+    found = list(run_folder.list_runs(folder))
+    columns = ("run", "network", "regime", "split", "epochs", "test accuracy", "state")
+    rows = tuple(
+        (
+            run.name,
+            run.network_title,
+            run.regime_title,
+            run.split_text,
+            f"{run.record.get('epochs_done', 0)} of {run.settings.epochs}",
+            run.test_accuracy,
+            run.state_text,
+        )
+        for run in found
+    )
+    if rows:
+        _print_table(Table("runs", f"Runs in {folder}", columns, rows))
+    records = [
+        {
+            **_compare_row(run.path),
+            "state": run.state,
+            "held_by": run.holder.host if run.holder is not None else None,
+            "remarks": list(run.remarks),
+        }
+        for run in found
+    ]
+    sentences = [f"{run.name}: {remark}" for run in found for remark in run.remarks]
+    sentences += [
+        f"{run.name} was interrupted. To go on: mri-fcl resume {run.path}"
+        for run in found
+        if run.state == "interrupted" and run.record.get("epochs_done")
+    ]
+    _say(json, {"runs": records}, sentences or ([] if rows else [f"No runs in {folder}."]))
 
 
 def _say_run(path: Path, *, json: bool) -> None:

@@ -145,6 +145,11 @@ class Run:
     path : Path
         The run folder.
 
+    Attributes
+    ----------
+    holder : Holder or None
+        Who was training the run when it was read.
+
     Raises
     ------
     RunError
@@ -154,6 +159,9 @@ class Run:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.record, self._is_copy = _read_record_or_copy(path)
+        # Asked now: to ask a slow drive later could hold up a window.
+        is_under_way = self.record.get("state") == "running"
+        self.holder: Holder | None = holder_of(path) if is_under_way else None
         try:
             self.classes: tuple[str, ...] = tuple(self.record["classes"])
             self.settings: RunSettings = config.from_record(self.record["settings"])
@@ -173,11 +181,6 @@ class Run:
         """Name of the folder."""
         return self.path.name
 
-    @cached_property
-    def holder(self) -> Holder | None:
-        """Who was writing to the run when it was read; None where nobody was."""
-        return holder_of(self.path)
-
     @property
     def state(self) -> str:
         """Running, finished, stopped, failed, or interrupted.
@@ -187,6 +190,18 @@ class Run:
         """
         state = str(self.record.get("state", "failed"))
         return "interrupted" if state == "running" and self.holder is None else state
+
+    @property
+    def state_text(self) -> str:
+        """The state for people, with who trains a run that is under way."""
+        return self.state if self.holder is None else f"{self.state}, {self.holder.words()}"
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """Fraction of the test slices that are right; None before the run has ended."""
+        measured = self.record.get("accuracy")
+        value = measured.get("test") if isinstance(measured, dict) else None
+        return float(value) if isinstance(value, int | float) else None
 
     @property
     def remarks(self) -> tuple[str, ...]:

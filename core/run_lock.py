@@ -44,6 +44,11 @@ class Holder:
     pid: int = 0
     since: datetime | None = None
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it is this program."""
+        return self.pid == os.getpid() and self.host == socket.gethostname()
+
     def words(self) -> str:
         """Return it for people: ``open in another window since 14:02 on PC-7``."""
         text = "open in another window"

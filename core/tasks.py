@@ -22,7 +22,7 @@ from core.data.cohort import Cohort, Scan
 from core.errors import CohortError, MriFclError, RunError
 from core.progress import Notice, Operation, Progress
 from core.run_folder import Run, is_run
-from core.run_lock import in_use_sentence
+from core.run_lock import holder_of, in_use_sentence
 
 if TYPE_CHECKING:
     from core.data.folder_look import FolderLook, KnownCohort
@@ -776,8 +776,9 @@ def free_cohort_folder(parent: Path, name: str) -> Path:
 def _complete(run: Run) -> Operation[None]:
     if not run.record.get("epochs_done"):
         return
-    if run.holder is not None:
-        yield Notice(in_use_sentence(run.path, run.holder))
+    holder = holder_of(run.path)
+    if holder is not None:
+        yield Notice(in_use_sentence(run.path, holder))
         return
     try:
         cohort = cohort_file.load_cohort(cohort_folder_of(run))

@@ -298,10 +298,20 @@ class RunsPanel(QWidget):
             split.setText(f"● {split.text()}")
             split.setForeground(alert_colour(self))
             split.setToolTip(run.warning or self.tr("Split by slice: accuracies are inflated."))
-        if run.state == "failed":
+        items[-1].setToolTip(self._state_words(run))
+        if run.state in ("failed", "interrupted"):
             items[-1].setForeground(alert_colour(self))
-            items[-1].setToolTip(str(run.record.get("error", "")))
         return items
+
+    def _state_words(self, run: Run) -> str:
+        if run.state == "interrupted":
+            return self.tr(
+                "The program ended while it trained this run (a crash, a power cut). Everything "
+                "up to its last whole epoch is kept: press Resume to go on."
+            )
+        if run.holder is not None:
+            return self.tr("Being trained here") if run.holder.is_here else run.holder.words()
+        return str(run.record.get("error", ""))
 
     def _paper_items(
         self, ours: list[QStandardItem], paper: tuple[float, float, float, float]
@@ -370,10 +380,12 @@ class RunsPanel(QWidget):
         self.resume_button.setEnabled(can_resume)
         if can_resume:
             text = self.tr("Go on with the selected run from its last whole epoch")
+        elif run is not None and run.holder is not None and not run.holder.is_here:
+            text = self.tr("This run is {0}: it can only be read here").format(run.holder.words())
         elif run is not None and is_resumable(run):
             text = self.tr("A run is being trained; when it has ended, this one can go on")
         else:
-            text = self.tr("Select one run that was stopped or failed after its first epoch")
+            text = self.tr("Select one run that ended early, after its first epoch")
         self.resume_button.setToolTip(text)
 
     def _on_resume(self) -> None:
@@ -435,7 +447,10 @@ class RunDetail(QWidget):
         except (MriFclError, OSError) as error:
             self.curves.start(1)
             warning = f"{warning} {error}".strip()
-        self.warning.show_text(warning)
+        if run.holder is not None and not run.holder.is_here:
+            words = self.tr("This run is {0}: it can only be read here.")
+            warning = f"{warning} {words.format(run.holder.words())}"
+        self.warning.show_text(" ".join([warning, *run.remarks]).strip())
         self._fill_settings(run)
 
     def _build_settings(self) -> QTreeWidget:
@@ -503,10 +518,10 @@ class _RunFilter(QSortFilterProxyModel):
 def is_resumable(run: Run) -> bool:
     """Tell whether a run ended early with something to go on from.
 
-    A run that says ``running`` while nothing trains it was ended from outside.
+    A run that is being trained, here or elsewhere, cannot be resumed.
     """
     done = _number(run.record.get("epochs_done"))
-    return run.state in ("stopped", "failed", "running") and done > 0
+    return run.state in ("stopped", "failed", "interrupted") and done > 0
 
 
 def _split_title(run: Run) -> str:

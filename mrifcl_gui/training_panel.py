@@ -334,7 +334,7 @@ class TrainingPanel(QWidget):
         first = sorted(networks, key=lambda name: name == "cnn3d")[0]
         regimes = [name for name, chip in self._regimes.items() if chip.isChecked()]
         # The custom CNNs start from scratch unless a run is named.
-        is_any = first in NETWORKS_WITH_WEIGHTS or self.form.editor("weights").text().strip()
+        is_any = first not in config.CUSTOM_CNNS or self.form.editor("weights").text().strip()
         before = self._starts_from_cubes
         self._starts_from_cubes = first == "cnn3d"
         self.form.set_start(first, regimes[0] if regimes and is_any else "scratch")

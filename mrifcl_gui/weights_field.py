@@ -99,7 +99,7 @@ class _StateRow(QWidget):
         self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.bar = QProgressBar(self)
         self.bar.setTextVisible(True)
-        self.button = QPushButton(self)
+        self.button = QPushButton(self.tr("Download"), self)
         self.button.clicked.connect(self._on_clicked)
         line = QHBoxLayout()
         line.setSpacing(8)

@@ -25,7 +25,7 @@ from core.disk_space import require_place, require_room
 from core.errors import RunError
 from core.progress import Notice, Operation, Progress, RunStarted
 from core.run_folder import Features, Run, RunWriter, create_run, reopen_run
-from core.run_lock import RunInUseError, in_use_sentence
+from core.run_lock import RunInUseError, holder_of, in_use_sentence
 from core.training import pretrained
 from core.training.augmentation import augmentation_of
 from core.training.checkpoint import (
@@ -241,8 +241,9 @@ def cohort_folder_of(run: Run) -> Path:
 
 def _require_resumable(run: Run) -> None:
     _require_unfinished(run)
-    if run.holder is not None:
-        raise RunInUseError(in_use_sentence(run.path, run.holder))
+    holder = holder_of(run.path)
+    if holder is not None:
+        raise RunInUseError(in_use_sentence(run.path, holder))
 
 
 def _require_unfinished(run: Run) -> None:

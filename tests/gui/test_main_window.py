@@ -345,6 +345,7 @@ def test_that_a_stopped_run_is_resumed_from_runs_with_its_curves(qtbot, window, 
     settings = writer.record["settings"]
     settings["training"]["epochs"] = 4
     writer.update(state="stopped", settings=settings, epochs=4)
+    writer.close()
     window.session.open_runs([trained.by_subject])
     qtbot.waitUntil(lambda: bool(window.runs_panel._runs), timeout=LIMIT_MS)
     wait_until_idle(qtbot)

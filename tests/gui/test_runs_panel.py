@@ -225,3 +225,46 @@ def test_that_a_damaged_history_is_no_end(panel, tmp_path, qtbot):
     panel.show_runs([run])
     panel.select_run(run.path)
     assert panel.detail.settings.topLevelItemCount() > 10
+
+
+def state_cell(panel):
+    return panel._proxy.index(0, panel._model.columnCount() - 1)
+
+
+def test_that_a_run_that_is_trained_elsewhere_is_told_and_cannot_be_resumed(panel, tmp_path):
+    writer = make_run(tmp_path, epochs_done=2)
+    append_epochs(writer, 2)
+    writer.update(state="running")
+    lock = writer.path / "run.lock"
+    lock.write_text('{"host": "PC-7", "pid": 1, "since": "2026-01-02T10:00:00+00:00"}')
+    panel.show_runs([Run(writer.path)])
+    panel.select_run(writer.path)
+    assert panel.cell(0, "State") == "running"
+    assert "open in another window since 2026-01-02" in state_cell(panel).data(
+        Qt.ItemDataRole.ToolTipRole
+    )
+    assert not panel.resume_button.isEnabled()
+    assert "on PC-7: it can only be read here" in panel.resume_button.toolTip()
+    assert "on PC-7: it can only be read here." in panel.detail.warning.text()
+
+
+def test_that_a_run_whose_program_died_is_shown_as_interrupted_and_can_be_resumed(panel, tmp_path):
+    writer = make_run(tmp_path, epochs_done=2)
+    append_epochs(writer, 2)
+    writer.update(state="running")
+    writer.close()
+    panel.show_runs([Run(writer.path)])
+    panel.select_run(writer.path)
+    assert panel.cell(0, "State") == "interrupted"
+    assert "press Resume" in state_cell(panel).data(Qt.ItemDataRole.ToolTipRole)
+    assert panel.resume_button.isEnabled()
+
+
+def test_that_what_could_be_read_around_is_said_beside_the_run(panel, tmp_path):
+    writer = make_run(tmp_path, epochs_done=2)
+    append_epochs(writer, 2)
+    with (writer.path / "history.csv").open("ab") as file:
+        file.write(bytes(40))
+    panel.show_runs([Run(writer.path)])
+    panel.select_run(writer.path)
+    assert "1 damaged line of 'history.csv' passed over." in panel.detail.warning.text()
