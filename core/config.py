@@ -32,21 +32,17 @@ NETWORK_TITLES = {
 }
 # What is called the FCL in each network, and how its input is prepared.
 NETWORK_NOTES = {
-    "resnet101": "The FCL is its only linear layer, 'fc' (2048 features).",
+    "resnet101": "the FCL is its only linear layer, 'fc' (2048 features).",
     "googlenet": (
-        "The FCL is its only linear layer, 'fc' (1024 features). Without auxiliary heads. Its "
-        "input is rescaled ('transform_input') where it starts from ImageNet weights, and only "
-        "there."
+        "the FCL is 'fc' (1024 features). No auxiliary heads; its input is rescaled "
+        "(transform_input) where it starts from ImageNet weights, and only there."
     ),
     "vgg19": (
-        "The FCL is the last of its three linear layers, 'classifier.6' (4096 features). Only "
-        "that one is replaced; the two before it belong to the backbone."
+        "the FCL is the last of its three linear layers, 'classifier.6' (4096 features); the "
+        "other two belong to the backbone."
     ),
-    "cnn2d": "The FCL is 'fc', behind a fully connected layer to the CNN features.",
-    "cnn3d": (
-        "The FCL is 'fc', behind a fully connected layer to the CNN features. It sees whole "
-        "volumes as cubes: one item a scan, so a cohort of ready-made slices cannot be used."
-    ),
+    "cnn2d": "the FCL is 'fc', behind another fully connected layer.",
+    "cnn3d": "the FCL is 'fc'. It sees whole volumes as cubes, one a scan.",
 }
 CUSTOM_CNNS = ("cnn2d", "cnn3d")
 BATCH_NORM_NETWORKS = ("resnet101", "googlenet", "cnn2d", "cnn3d")

@@ -242,7 +242,9 @@ class ConfigForm(QWidget):
         Empty optional fields show what these networks get there.
         """
         for name, row in self._rows.items():
-            row.setVisible(row.field.counts_for(networks, regimes))
+            # A path that was typed or dropped is never out of sight.
+            is_path = name == "weights" and bool(row.raw())
+            row.setVisible(is_path or row.field.counts_for(networks, regimes))
             if row.field.optional:
                 row.set_placeholder(self._placeholder(name, networks))
         for heading, names in self._headings:

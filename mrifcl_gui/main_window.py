@@ -104,6 +104,7 @@ class MainWindow(QMainWindow):
         self._connect_training()
         self._connect_runs()
         self._restore()
+        QTimer.singleShot(0, self._tell_of_settings)
         session.refresh_runs()
 
     # Building
@@ -311,6 +312,11 @@ class MainWindow(QMainWindow):
         screens = [screen.availableGeometry() for screen in QGuiApplication.screens()]
         primary = QGuiApplication.primaryScreen().availableGeometry()
         self.setGeometry(place_on_screen(self.geometry(), screens, primary))
+
+    def _tell_of_settings(self) -> None:
+        """Say what was wrong with the settings file, once the window is there to say it in."""
+        if said := preferences.problem():
+            self.session.problem.emit(SettingsError(said))
 
     # Asking
 

@@ -2,22 +2,86 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 from pathlib import Path
-from typing import Any
 
 from PySide6.QtCore import QByteArray, QSettings, QStandardPaths
 
 from core.data.cohort import COHORT_FILE
 from core.run_folder import is_run
+from mrifcl_gui.settings_file import Check, SettingsFile, is_switch, is_text, is_texts
+
+SETTINGS_FILE = "settings.json"
 
 _MOST_RECENT = 8
 _MOST_FOLDERS = 50
 
 
-def store() -> QSettings:
-    """Return Qt's settings of this program."""
-    return QSettings("MRI-FCL", "MRI-FCL")
+def _is_geometry(value: object) -> bool:
+    if not isinstance(value, str) or not value.isascii():
+        return False
+    try:
+        return bool(base64.b64decode(value, validate=True))
+    except binascii.Error:
+        return False
+
+
+CHECKS: dict[str, Check] = {
+    "data_folder": is_text,
+    "recent": is_texts,
+    "subject_pattern": is_text,
+    "folder_patterns": is_text,
+    "viewer/radiological": is_switch,
+    "viewer/enlarged": is_text,
+    "viewer/crosshair": is_switch,
+    "viewer/network_slices": is_switch,
+    "cohort/thumbnails": is_switch,
+    "export/folder": is_text,
+    "window/geometry": _is_geometry,
+    "shares/": is_text,
+}
+_opened: dict[Path, SettingsFile] = {}
+_told: set[Path] = set()
+
+
+def settings_path() -> Path:
+    """Return the settings file: beside where Qt keeps settings of this program."""
+    kind, scope = QSettings.Format.IniFormat, QSettings.Scope.UserScope
+    return Path(QSettings(kind, scope, "MRI-FCL", "MRI-FCL").fileName()).parent / SETTINGS_FILE
+
+
+def store() -> SettingsFile:
+    """Return the settings of this program, read once; those of earlier versions are taken over."""
+    path = settings_path()
+    if path not in _opened:
+        is_new = not path.exists()
+        _opened[path] = SettingsFile(path, CHECKS)
+        if is_new:
+            _take_over(_opened[path])
+    return _opened[path]
+
+
+def problem() -> str:
+    """Return what was wrong with the settings file, once; empty where nothing was."""
+    found = store()
+    if found.path in _told:
+        return ""
+    _told.add(found.path)
+    return found.problem
+
+
+def _take_over(settings: SettingsFile) -> None:
+    """Take over what versions before 2026 kept in Qt's own file."""
+    old = QSettings("MRI-FCL", "MRI-FCL")
+    for name in old.allKeys():
+        check = CHECKS.get(name)
+        kind = {is_text: str, is_switch: bool, is_texts: list}.get(check) if check else None
+        if kind is not None and check is not None:
+            value = old.value(name, None, kind)
+            if check(value):
+                settings.setValue(name, value)
 
 
 def data_folder() -> Path:
@@ -36,12 +100,7 @@ def set_data_folder(folder: Path) -> None:
 
 def recent() -> list[Path]:
     """Return what was opened last, newest first; only what is still there."""
-    value: Any = store().value("recent", [])
-    paths = [
-        Path(item)
-        for item in ([value] if isinstance(value, str) else value or [])
-        if isinstance(item, str)
-    ]
+    paths = [Path(item) for item in store().value("recent", [], list)]
     return [path for path in paths if (path / COHORT_FILE).is_file() or is_run(path)]
 
 
@@ -133,10 +192,10 @@ def set_shares(name: str, sizes: tuple[int, ...]) -> None:
 
 def geometry() -> QByteArray | None:
     """Return the window's place and size, if kept."""
-    value = store().value("window/geometry")
-    return value if isinstance(value, QByteArray) else None
+    value = store().value("window/geometry", "", str)
+    return QByteArray(base64.b64decode(value)) if value else None
 
 
 def set_geometry(value: QByteArray) -> None:
     """Keep the window's place and size."""
-    store().setValue("window/geometry", value)
+    store().setValue("window/geometry", base64.b64encode(value.data()).decode())

@@ -394,6 +394,7 @@ class ScanList(QWidget):
         scans = self._cohort.scans if self._cohort is not None else ()
         is_empty = {
             Column.SESSION: not any(scan.session for scan in scans),
+            Column.WARNINGS: not any(scan.warnings for scan in scans),
             Column.SPACING: not any(scan.spacing_mm for scan in scans),
             Column.ORIENTATION: not any(scan.kind == "volume" for scan in scans),
             Column.DATATYPE: not any(scan.datatype for scan in scans),
@@ -405,7 +406,7 @@ class ScanList(QWidget):
         self._table.resizeColumnsToContents()
         self._table.setColumnWidth(Column.INCLUDE, 28)
         # The full text is in the tip; the other columns must stay in reach.
-        if any(scan.warnings for scan in scans):
+        if not is_empty[Column.WARNINGS]:
             self._table.setColumnWidth(Column.WARNINGS, _WARNINGS_WIDTH)
 
     # Events

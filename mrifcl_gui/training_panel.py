@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, cast
 
-import numpy as np
-from numpy.typing import NDArray
-from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QPalette, QShowEvent
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QPalette
 from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
@@ -18,8 +14,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QPushButton,
     QScrollArea,
-    QSlider,
-    QSplitter,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -28,20 +22,15 @@ from PySide6.QtWidgets import (
 from core import config
 from core.config import RunSettings
 from core.errors import SettingsError
-from core.figure import BLACK, GREY, Axis, Curve, Figure, Panel, Scatter, class_colour, class_symbol
-from core.progress import BatchDone, EpochMetrics, Notice, Progress, RunStarted
 from core.run_folder import History
 from mrifcl_gui.config_form import AlertLabel, Chip, ConfigForm
-from mrifcl_gui.curves_view import CurvesView
+from mrifcl_gui.live_run_view import LiveRunView
 from mrifcl_gui.run_queue import RunQueueView, RunState, run_text
-from mrifcl_gui.task_dock import duration_text
 from mrifcl_gui.weights_field import WeightsStates, dropped_weights
 
 LEFT_WIDTH = 376
 EMPTY_WIDTH = 440
-REDRAW_MS = 100
 SETTLE_MS = 300
-MOST_EPOCHS_KEPT = 400
 FRONT_FIELDS = ("epochs", "mode", "seed", "learning_rate", "batch", "weights")
 _QUEUE_STATES: dict[str, RunState] = {
     "finished": "done",
@@ -427,351 +416,6 @@ class TrainingPanel(QWidget):
             reason = self.tr("Choose at least one network and one regime")
         self.train_button.setText(text)
         self.train_button.setToolTip(reason)
-
-
-class LiveRunView(QWidget):
-    """The running run: curves, weights and features as they move, pace and time left.
-
-    However fast events come, figures and texts change at most ten times a second.
-    """
-
-    stop_requested = Signal()
-    analyse_requested = Signal(object)  # Path
-
-    def __init__(self, parent: QWidget | None, *, make_figure_view: Callable[[], QWidget]) -> None:
-        super().__init__(parent)
-        self._classes: tuple[str, ...] = ()
-        self._epochs = 1
-        self._path: Path | None = None
-        self._first_epoch = 0
-        self._kept: list[EpochMetrics] = []
-        self._is_following = True
-        self._shown_epoch: int | None = None
-        self._batch: BatchDone | None = None
-        self._progress = ""
-        self._left = float("nan")
-        self._is_dirty = False
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(REDRAW_MS)
-        self._timer.timeout.connect(self._on_redraw_due)
-        self.title = _heading("", self)
-        self.stop_button = QPushButton(self.tr("Stop after this batch"), self)
-        self.analyse_button = QPushButton(self.tr("Analyse this run"), self)
-        self.curves = CurvesView(self)
-        # A figure view is a widget with show_figure and clear_figure; Any spares a protocol.
-        self.weights_view = cast(Any, make_figure_view())
-        self.features_view = cast(Any, make_figure_view())
-        self.slider = QSlider(Qt.Orientation.Horizontal, self)
-        self.slider_text = QLabel(self)
-        self.newest_button = QPushButton(self.tr("Newest"), self)
-        self.pace = QLabel(self)
-        self.message = QLabel(self)
-        self.alert = AlertLabel(self)
-        self._build_layout()
-        self._connect()
-
-    def start(
-        self, settings: RunSettings, classes: tuple[str, ...], *, history: History | None = None
-    ) -> None:
-        """Clear everything for a run with ``settings`` on ``classes``.
-
-        A run that goes on starts with the curves of its ``history``.
-        """
-        self._classes = classes
-        self._path = None
-        self._kept.clear()
-        self._is_following, self._shown_epoch = True, None
-        self._batch, self._progress, self._left = None, "", float("nan")
-        self.title.setText(run_text(settings))
-        self.curves.set_note(self._swing_note(settings))
-        self._epochs = settings.epochs
-        self._first_epoch = int(history.epoch.max(initial=0)) if history is not None else 0
-        self.curves.start(settings.epochs)
-        if history is not None:
-            self.curves.add_history(history)
-        self.alert.show_text(
-            self.tr("Leaking split: accuracies of this run are inflated.")
-            if settings.split.mode == "slice"
-            else ""
-        )
-        self.message.setText(self.tr("Everything up to the last epoch is kept when you stop."))
-        self.stop_button.setText(self.tr("Stop after this batch"))
-        self.stop_button.setEnabled(True)
-        self.stop_button.show()
-        self.analyse_button.hide()
-        self._update_slider()
-        waiting = self.tr("Drawn after the first epoch")
-        self.weights_view.clear_figure(waiting)
-        self.features_view.clear_figure(waiting)
-        self._mark_dirty()
-
-    def show_event(self, event: object) -> None:
-        """Take in one event; what it changes is drawn a little later."""
-        match event:
-            case BatchDone():
-                self.curves.add_batch(event)
-                self._batch, self._left, self._progress = event, event.seconds_left, ""
-            case EpochMetrics(epoch=epoch):
-                if epoch > self._first_epoch or not self._first_epoch:
-                    self.curves.add_epoch(event)
-                elif epoch < self._first_epoch:
-                    return  # a run that goes on is past it
-                self._left = event.seconds_left
-                self._keep(event)
-                self._update_slider()
-            case RunStarted(path=path, epochs=epochs):
-                self._path = path
-                if epochs != self._epochs:
-                    self._epochs = epochs
-                    self.curves.start(epochs)
-            case Progress(what=what, done=done, total=total):
-                self._progress = f"{what}  {done}/{total}" if total else what
-            case Notice(text=text):
-                self.message.setText(text)
-        self._mark_dirty()
-
-    def end(self, state: str, text: str) -> None:
-        """Show how it ended; figures and slider stay."""
-        self.stop_button.setEnabled(False)
-        self.stop_button.setText(self.tr("Stop after this batch"))
-        can_analyse = state != "failed" and self._path is not None
-        self.analyse_button.setVisible(can_analyse)
-        self.stop_button.setVisible(not can_analyse)
-        self._batch, self._progress, self._left = None, "", float("nan")
-        if state == "failed":
-            self.message.setText("")
-            self.alert.show_text(text or self.tr("The run failed."))
-        else:
-            words = {"finished": self.tr("Finished."), "stopped": self.tr("Stopped.")}
-            self.message.setText(text or words.get(state, state.capitalize()))
-        self._mark_dirty()
-
-    def showEvent(self, event: QShowEvent) -> None:
-        """Draw at once what came while it was hidden."""
-        super().showEvent(event)
-        if self._is_dirty:
-            self._redraw()
-
-    def _build_layout(self) -> None:
-        for label in (self.pace, self.message, self.slider_text):
-            label.setTextFormat(Qt.TextFormat.PlainText)
-        self.message.setWordWrap(True)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(8)
-        layout.addLayout(self._build_head())
-        layout.addWidget(self.alert)
-        splitter = QSplitter(Qt.Orientation.Vertical, self)
-        splitter.setChildrenCollapsible(False)
-        splitter.addWidget(self.curves)
-        splitter.addWidget(self._build_figures())
-        splitter.setSizes([400, 400])
-        layout.addWidget(splitter, 1)
-        layout.addLayout(self._build_slider())
-
-    def _build_head(self) -> QGridLayout:
-        layout = QGridLayout()
-        layout.setHorizontalSpacing(16)
-        layout.setVerticalSpacing(2)
-        layout.addWidget(self.title, 0, 0)
-        layout.addWidget(self.pace, 0, 1, Qt.AlignmentFlag.AlignRight)
-        layout.addWidget(self.message, 1, 0, 1, 2)
-        for button in (self.stop_button, self.analyse_button):
-            layout.addWidget(button, 0, 2, 2, 1, Qt.AlignmentFlag.AlignVCenter)
-        layout.setColumnStretch(0, 1)
-        self.pace.setAccessibleName(self.tr("Pace and time left"))
-        self.stop_button.setToolTip(
-            self.tr("The run ends after this batch; everything up to the last epoch is kept.")
-        )
-        return layout
-
-    def _build_figures(self) -> QWidget:
-        figures = QWidget(self)
-        layout = QHBoxLayout(figures)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(8)
-        for view, name in (
-            (self.weights_view, self.tr("FCL weights")),
-            (self.features_view, self.tr("Feature cloud")),
-        ):
-            view.setAccessibleName(name)
-            layout.addWidget(view, 1)
-        return figures
-
-    def _build_slider(self) -> QHBoxLayout:
-        self.slider.setAccessibleName(self.tr("Epoch of weights and features"))
-        self.slider.setToolTip(self.tr("Epoch that the two figures show; arrows go one by one"))
-        self.slider_text.setFixedWidth(self.fontMetrics().horizontalAdvance("Epoch 0000 of 0000 "))
-        self.newest_button.setToolTip(self.tr("Follow the newest epoch again"))
-        layout = QHBoxLayout()
-        layout.setSpacing(8)
-        layout.addWidget(self.slider_text)
-        layout.addWidget(self.slider, 1)
-        layout.addWidget(self.newest_button)
-        return layout
-
-    def _connect(self) -> None:
-        self.slider.valueChanged.connect(self._on_slider_moved)
-        self.newest_button.clicked.connect(self._on_newest)
-        self.stop_button.clicked.connect(self._on_stop)
-        self.analyse_button.clicked.connect(self._on_analyse)
-        self.analyse_button.setToolTip(self.tr("Open its weights, features and accuracy"))
-        self.analyse_button.hide()
-
-    def _swing_note(self, settings: RunSettings) -> str:
-        has_lag = (
-            settings.training.network in config.BATCH_NORM_NETWORKS
-            and settings.training.regime != "frozen"
-        )
-        return (
-            self.tr(
-                "Validation accuracy may swing from epoch to epoch while the loss falls: batch "
-                "norm's running statistics lag behind the weights. It is no fault; the best "
-                "epoch is kept beside the last."
-            )
-            if has_lag
-            else ""
-        )
-
-    def _keep(self, event: EpochMetrics) -> None:
-        self._kept.append(event)
-        if len(self._kept) > MOST_EPOCHS_KEPT:
-            # Every second epoch is enough to see the motion; memory stays bounded.
-            del self._kept[1:-1:2]
-
-    def _update_slider(self) -> None:
-        last = max(0, len(self._kept) - 1)
-        with QSignalBlocker(self.slider):
-            self.slider.setRange(0, last)
-            if self._is_following:
-                self.slider.setValue(last)
-        self.slider.setEnabled(last > 0)
-        self.newest_button.setEnabled(not self._is_following)
-
-    def _on_slider_moved(self, place: int) -> None:
-        self._is_following = place == self.slider.maximum()
-        self.newest_button.setEnabled(not self._is_following)
-        self._mark_dirty()
-
-    def _on_newest(self) -> None:
-        self.slider.setValue(self.slider.maximum())
-
-    def _on_analyse(self) -> None:
-        if self._path is not None:
-            self.analyse_requested.emit(self._path)
-
-    def _on_stop(self) -> None:
-        self.stop_button.setEnabled(False)
-        self.stop_button.setText(self.tr("Stopping…"))
-        self.message.setText(
-            self.tr("Stopping after this batch. Everything up to the last epoch is kept.")
-        )
-        self.stop_requested.emit()
-
-    def _mark_dirty(self) -> None:
-        self._is_dirty = True
-        if not self._timer.isActive():
-            self._timer.start()
-
-    def _on_redraw_due(self) -> None:
-        if self._is_dirty and self.isVisible():
-            self._redraw()
-
-    def _redraw(self) -> None:
-        self._is_dirty = False
-        self.pace.setText(self._pace_text())
-        if not self._kept:
-            self.slider_text.setText("")
-            return
-        shown = self._kept[min(self.slider.value(), len(self._kept) - 1)]
-        self.slider_text.setText(
-            self.tr("Epoch {n} of {all}").format(n=shown.epoch, all=self._epochs)
-        )
-        if shown.epoch != self._shown_epoch:
-            self._shown_epoch = shown.epoch
-            self._draw(self.weights_view, weights_figure(shown, self._classes))
-            self._draw(self.features_view, features_figure(shown, self._classes))
-
-    def _draw(self, view: Any, figure: Figure | None) -> None:  # noqa: ANN401 - a figure view
-        if figure is None:
-            view.clear_figure(self.tr("Nothing to draw for this epoch"))
-        else:
-            view.show_figure(figure)
-
-    def _pace_text(self) -> str:
-        if self._progress:
-            return self._progress
-        if self._batch is None:
-            return ""
-        return self.tr("{rate:.0f} slices/s   {left} left   epoch {n} of {all}").format(
-            rate=self._batch.slices_per_second,
-            left=duration_text(self._left),
-            n=self._batch.epoch,
-            all=self._epochs,
-        )
-
-
-def weights_figure(event: EpochMetrics, classes: tuple[str, ...]) -> Figure | None:
-    """Return the FCL's weights of two classes against each other; None without two rows."""
-    if event.fc_weight.ndim != 2 or event.fc_weight.shape[0] < 2 or len(classes) < 2:
-        return None
-    x, y = _finite_pair(event.fc_weight[0], event.fc_weight[1])
-    panel = Panel(
-        x=Axis(f"FCL weight, {classes[0]}"),
-        y=Axis(f"FCL weight, {classes[1]}"),
-        layers=(Scatter("", x, y, colour=GREY, size=4.0),),
-        title=f"FCL weights, epoch {event.epoch}",
-    )
-    return Figure(
-        name="live_fcl_weights",
-        title="",
-        panels=(panel,),
-        # Beside every weight scatter, lest the slope be read as something learned.
-        caption="A slope towards −1 comes from softmax alone (see Analyse).",
-    )
-
-
-def features_figure(event: EpochMetrics, classes: tuple[str, ...]) -> Figure | None:
-    """Return the validation slices by the FCL's first two outputs; None where there are none."""
-    logits = event.logits
-    if logits.ndim != 2 or logits.shape[1] < 2 or not len(logits) or len(classes) < 2:
-        return None
-    layers: list[Scatter | Curve] = []
-    for k, name in enumerate(classes):
-        of_class = event.labels == k
-        x, y = _finite_pair(logits[of_class, 0], logits[of_class, 1])
-        layers.append(
-            Scatter(name, x, y, colour=class_colour(name, k), symbol=class_symbol(name, k))
-        )
-    ends = _decision_ends(logits[:, :2])
-    layers.append(Curve("decision y = x", ends, ends, colour=BLACK, style="dashed", width=1.0))
-    panel = Panel(
-        x=Axis(f"FC output, {classes[0]}", "logit"),
-        y=Axis(f"FC output, {classes[1]}", "logit"),
-        layers=tuple(layers),
-        title=f"Validation slices, epoch {event.epoch}",
-    )
-    return Figure(
-        name="live_feature_cloud",
-        title="",
-        panels=(panel,),
-        caption=f"Below the dashed line a slice is called {classes[0]}.",
-    )
-
-
-def _decision_ends(logits: NDArray[Any]) -> NDArray[Any]:
-    """Return where y = x enters and leaves the cloud, so that it stretches no axis."""
-    finite = logits[np.isfinite(logits).all(axis=1)]
-    if not len(finite):
-        return np.array([])
-    low, high = finite.min(axis=0).max(), finite.max(axis=0).min()
-    return np.array([low, high]) if low < high else np.array([])
-
-
-def _finite_pair(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    keep = np.isfinite(x) & np.isfinite(y)
-    return x[keep], y[keep]
 
 
 def _heading(text: str, parent: QWidget) -> QLabel:

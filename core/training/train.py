@@ -91,6 +91,8 @@ def train(
     cohort.require_trainable()
     if place is None:
         require_place(runs)
+    if settings.training.regime != "scratch":
+        yield Progress("Opening the weights")
     start = read_start(settings.training)
     slices = yield from prepare_slices(
         cohort, cohort_folder, settings.cut, most_changed=MOST_CHANGED
@@ -119,7 +121,9 @@ def train(
             settings.training, len(cohort.classes), transform_input=start.transform_input
         )
         if start.weights is not None:
-            pretrained.put_weights(network, settings.training.network, start.weights, start.name)
+            name = settings.training.network
+            for said in pretrained.put_weights(network, name, start.weights, start.name):
+                yield Notice(said)
         if not engine.is_first:
             training = yield from _begin(
                 settings, network, engine, data, RunWriter(Path(), {}), cohort_folder

@@ -10,7 +10,8 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, 
 
 from core.config import RunSettings, change
 from core.progress import BatchDone, EpochMetrics, Notice, Progress, RunStarted
-from mrifcl_gui.training_panel import TrainingPanel, features_figure, weights_figure
+from mrifcl_gui.live_figures import features_figure, weights_figure
+from mrifcl_gui.training_panel import TrainingPanel
 
 CLASSES = ("AD", "NC")
 NAN = float("nan")
@@ -309,3 +310,94 @@ def test_that_every_control_has_a_name(panel):
         for widget in panel.findChildren(kind):
             if widget.focusPolicy() != Qt.FocusPolicy.NoFocus:
                 assert widget.accessibleName() or widget.text()
+
+
+# What counts for the chosen networks
+
+
+def shown(panel, name):
+    return not panel.form._rows[name].isHidden()
+
+
+def test_that_the_panel_says_which_layer_the_fcl_is(panel):
+    check(panel, ["vgg19"], ["frozen"])
+    assert "the last of its three linear layers" in panel._network_notes.text()
+    check(panel, ["googlenet"], ["frozen"])
+    assert "transform_input" in panel._network_notes.text()
+    assert "ImageNet weights, and only there" in panel._network_notes.text()
+    assert "VGG-19" not in panel._network_notes.text()
+    check(panel, [], ["frozen"])
+    assert panel._network_notes.isHidden()
+
+
+def test_that_only_settings_of_the_chosen_networks_and_regimes_are_shown(panel):
+    check(panel, ["googlenet"], ["scratch"])
+    assert shown(panel, "plane")
+    assert shown(panel, "recompute_batch_norm")
+    for name in ("cube_size", "cnn_blocks", "adapt_batch_norm", "weights", "cache_features"):
+        assert not shown(panel, name), name
+    check(panel, ["googlenet"], ["frozen", "scratch"])
+    assert shown(panel, "weights")
+    assert shown(panel, "adapt_batch_norm")
+    check(panel, ["cnn3d"], ["scratch"])
+    assert shown(panel, "cube_size")
+    assert shown(panel, "cnn_blocks")
+    assert not shown(panel, "plane")
+    assert not shown(panel, "size")
+    check(panel, ["cnn3d", "vgg19"], ["scratch"])
+    assert shown(panel, "cube_size")
+    assert shown(panel, "plane")
+
+
+def test_that_a_weights_file_in_the_form_is_never_out_of_sight(panel):
+    check(panel, ["googlenet"], ["scratch"])
+    panel.form.editor("weights").setText("nets/googlenet.pth")
+    check(panel, ["vgg19"], ["scratch"])
+    assert shown(panel, "weights")
+
+
+def test_that_a_wrong_field_that_does_not_count_is_no_hindrance(panel):
+    check(panel, ["cnn3d"], ["scratch"])
+    panel.form.editor("cube_size").setText("many")
+    with pytest.raises(SettingsError, match="Cube size"):
+        panel.settings()
+    check(panel, ["googlenet"], ["scratch"])
+    assert panel.settings().training.network == "googlenet"
+
+
+def test_that_the_3d_cnn_is_refused_in_words_for_ready_made_slices(panel):
+    check(panel, ["cnn3d", "googlenet"], ["scratch"])
+    assert panel.train_button.text() == "Train 2 runs"
+    panel.set_cohort(CLASSES, "", cubes_refused="It needs whole volumes.")
+    assert panel.train_button.text() == "Train 1 run"
+    assert panel._refused.text() == "It needs whole volumes."
+    check(panel, ["cnn3d"], ["scratch"])
+    assert not panel.train_button.isEnabled()
+
+
+def test_that_a_run_of_the_3d_cnn_has_a_batch_of_its_own(panel, qtbot):
+    check(panel, ["cnn3d"], ["scratch"])
+    assert panel.form.editor("batch").placeholderText() == "8 (default)"
+    assert panel.settings().sees_cubes
+    with qtbot.waitSignal(panel.start_requested) as signal:
+        panel.train_button.click()
+    (run,) = signal.args[0]
+    assert (run.training.network, run.batch, run.cut.size) == ("cnn3d", 8, 64)
+
+
+def test_that_what_is_cut_follows_the_networks_for_slices_first(panel, qtbot):
+    check(panel, ["cnn3d", "googlenet"], ["scratch"])
+    assert not panel.settings().sees_cubes
+    with qtbot.waitSignal(panel.settings_changed):
+        check(panel, ["cnn3d"], ["scratch"])
+    assert panel.settings().sees_cubes
+
+
+def test_that_a_field_that_suits_one_network_only_is_said(panel):
+    check(panel, ["cnn3d", "googlenet"], ["scratch"])
+    box = panel.form.editor("centre")
+    box.setCurrentIndex(box.findData("mm"))
+    panel.form.editor("centre_mm").setText("0")
+    panel.add_button.click()
+    assert [run.training.network for run in panel.waiting_runs()] == ["googlenet"]
+    assert "Centred on mm is for slices" in panel._refused.text()

@@ -78,8 +78,9 @@ def test_that_a_damaged_checkpoint_is_set_aside_and_the_one_before_used(
     damaged = (stopped / LAST).read_bytes()
     notices = resume(stopped)
     assert len(notices) == 1
-    assert "was damaged or missing: training goes on from the one before, after epoch 1" in (
-        notices[0]
+    assert (
+        "was damaged or missing: training goes on from the one before, after epoch 1"
+        in (notices[0])
     )
     assert (stopped / f"{LAST}.damaged").read_bytes() == damaged
     assert_same_end(Run(stopped), whole)
@@ -167,7 +168,11 @@ def test_that_a_damaged_network_is_not_analysed(stopped):
 def test_that_a_checkpoint_of_other_classes_is_refused(stopped):
     record = json.loads((stopped / "run.json").read_text())
     fewer = {**torch.load(stopped / LAST)}
-    fewer["network"] = {**fewer["network"], "fc.weight": torch.zeros(3, 8), "fc.bias": torch.zeros(3)}
+    fewer["network"] = {
+        **fewer["network"],
+        "fc.weight": torch.zeros(3, 8),
+        "fc.bias": torch.zeros(3),
+    }
     torch.save(fewer, stopped / LAST)
     record["sha256"][LAST] = [sha256_of(stopped / LAST)]
     (stopped / "run.json").write_text(json.dumps(record))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -88,7 +89,7 @@ def test_that_a_full_disk_stops_the_run_in_words_and_it_resumes(cohort, small, t
     with pytest.MonkeyPatch.context() as patch:
         FaultyDisk(patch, path, code=errno.ENOSPC, fails_at=fails_at)
         with pytest.raises(
-            TrainingError, match="is full. Free 0.[2-9] GB on it and resume"
+            TrainingError, match=r"is full\. Free 0.[2-9] GB on it and resume"
         ) as told:
             run_to_end(operation)
     assert disk_space.drive_of(path) in str(told.value)
@@ -134,7 +135,7 @@ def test_that_too_little_room_is_said_before_a_run_goes_on(cohort, small, tmp_pa
     path = stop_after(cohort, small, tmp_path / "runs", epoch=1, batch=1)
     with monkeypatch.context() as patch:
         patch.setattr(disk_space, "free_bytes", lambda _: 100_000_000)
-        with pytest.raises(RunError, match="has 0.1 GB left"):
+        with pytest.raises(RunError, match=r"has 0\.1 GB left"):
             run_to_end(tasks.resume(path))
     run_to_end(tasks.resume(path))
     assert Run(path).state == "finished"
@@ -168,6 +169,13 @@ def small_drive(tmp_path):
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
+def fill_up(path):
+    with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
+        while file.write(bytes(1024)):
+            pass
+    assert shutil.disk_usage(path.parent).free < 1024
+
+
 def test_that_a_real_drive_that_fills_up_loses_nothing(
     cohort, small, tmp_path, small_drive, monkeypatch
 ):
@@ -176,10 +184,8 @@ def test_that_a_real_drive_that_fills_up_loses_nothing(
     operation = tasks.train(cohort.folder, small, small_drive / "runs")
     next(event for event in operation if isinstance(event, EpochMetrics) and event.epoch == 1)
     ballast = small_drive / "ballast"
-    with pytest.raises(OSError, match="No space left"), ballast.open("wb", buffering=0) as file:
-        while True:
-            file.write(bytes(1024))
-    with pytest.raises(TrainingError, match="The disk 'drive' is full. Free 0.[2-9] GB"):
+    fill_up(ballast)
+    with pytest.raises(TrainingError, match=r"The disk 'drive' is full\. Free 0\.[2-9] GB"):
         run_to_end(operation)
     path = next((small_drive / "runs").iterdir())
     assert epoch_on_disk(path) >= 1
@@ -198,5 +204,5 @@ def test_that_a_read_only_run_is_said_at_the_start_of_resume(cohort, small, tmp_
         return real(place, flags, *args, **kwargs)
 
     monkeypatch.setattr(os, "open", read_only)
-    with pytest.raises(RunError, match="cannot be written: Read-only file system. Copy its folder"):
+    with pytest.raises(RunError, match=r"cannot be written: Read-only file system\. Copy"):
         run_to_end(tasks.resume(path))

@@ -1,0 +1,66 @@
+"""The 3-D CNN in the window: from the choice of the network to the analysis of its run."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import Qt
+
+from tests.tiny_cohort import make_volume_cohort, tiny_cubes, wait_until_idle
+
+LIMIT_MS = 60_000
+
+
+@pytest.fixture
+def heads(tmp_path):
+    return make_volume_cohort(tmp_path / "volumes")
+
+
+def choose_3d(qtbot, window, scanned):
+    with qtbot.waitSignal(window.session.cohort_opened, timeout=LIMIT_MS):
+        window.session.open_paths([scanned.folder])
+    wait_until_idle(qtbot)
+    window.training_panel.set_settings(tiny_cubes())
+    qtbot.waitUntil(lambda: window.session.settings.sees_cubes, timeout=LIMIT_MS)
+    wait_until_idle(qtbot)
+
+
+def test_that_the_strip_shows_the_layers_of_the_cube(qtbot, window, heads):
+    choose_3d(qtbot, window, heads)
+    panel = window.cohort_panel
+    window.session.read_scan(heads.cohort.scans[0])
+    panel.scan_list.select_scan(heads.cohort.scans[0].key) if hasattr(
+        panel.scan_list, "select_scan"
+    ) else None
+    wait_until_idle(qtbot)
+    assert panel._strip_of is not None
+    pixels, numbers, _, plane = panel._strip_of
+    assert pixels.shape == (16, 16, 16)
+    assert len(numbers) == 16
+    assert plane == "axial"
+    assert not window.problems
+
+
+def test_that_a_run_of_the_3d_cnn_is_trained_and_analysed(qtbot, window, heads):
+    choose_3d(qtbot, window, heads)
+    panel = window.training_panel
+    with qtbot.waitSignal(window.session.training_ended, timeout=LIMIT_MS) as ended:
+        qtbot.mouseClick(panel.train_button, Qt.MouseButton.LeftButton)
+    assert ended.args[0] == "finished"
+    wait_until_idle(qtbot)
+    panel.live.analyse_button.click()
+    qtbot.waitUntil(lambda: window.analysis_tabs.run is not None, timeout=LIMIT_MS)
+    wait_until_idle(qtbot)
+    assert window.analysis_tabs.run.settings.training.network == "cnn3d"
+    assert not window.problems
+
+
+def test_that_a_cohort_of_pictures_says_why_not(qtbot, window, trained):
+    with qtbot.waitSignal(window.session.cohort_opened, timeout=LIMIT_MS):
+        window.session.open_paths([trained.scanned.folder])
+    wait_until_idle(qtbot)
+    panel = window.training_panel
+    panel.set_settings(tiny_cubes())
+    wait_until_idle(qtbot)
+    assert "needs whole volumes" in panel._refused.text()
+    assert not panel.train_button.isEnabled()
+    assert not window.problems
