@@ -134,10 +134,21 @@ class HeatMap:
 
 @dataclass(frozen=True)
 class Image:
-    """A grey picture: ``pixels`` (H, W), row 0 at the top."""
+    """A grey picture: ``pixels`` (H, W), row 0 at the top.
+
+    ``overlay`` (h, w), of any size, is a signed map over the whole picture, which must then
+    be grey levels 0..255; its colours are centred at 0 and end at ``reach`` (None: at its
+    largest value). ``letters`` stand at the left, right, top and bottom side.
+    """
 
     name: str
     pixels: Array
+    overlay: Array | None = None
+    overlay_name: str = ""
+    reach: float | None = None
+    opacity: float = 0.6
+    letters: tuple[str, str, str, str] = ("", "", "", "")
+    has_scale: bool = True
 
 
 Layer = Scatter | Curve | Band | Bars | HeatMap | Image
@@ -239,9 +250,16 @@ def _rows_of(layer: Layer) -> Sequence[tuple[Any, ...]]:
             for i, row in enumerate(layer.rows)
             for j, column in enumerate(layer.columns)
         ]
-    pixels = np.asarray(layer.pixels)
+    return [*_cells(layer.pixels, "row"), *_cells(layer.overlay, layer.overlay_name + ", row")]
+
+
+def _cells(values: Array | None, word: str) -> list[tuple[Any, ...]]:
+    """Return a row for each cell of a picture or of the map over it, at its own size."""
+    if values is None:
+        return []
+    array = np.asarray(values)
     return [
-        (f"row {i}", j, pixels[i, j], None, None)
-        for i in range(pixels.shape[0])
-        for j in range(pixels.shape[1])
+        (f"{word} {i}", j, array[i, j], None, None)
+        for i in range(array.shape[0])
+        for j in range(array.shape[1])
     ]

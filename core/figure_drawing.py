@@ -19,6 +19,7 @@ from core.figure_heat_map import (
     ink_on,
 )
 from core.figure_layout import arrange_panels
+from core.figure_overlay import overlaid, overlay_scale
 from core.figure_ruler import LAYOUT_DPI, MM, Ruler
 
 _INK, _FRAME = "#222222", "#888888"
@@ -216,13 +217,32 @@ def _add_colour_scale(axes: Any, layer: HeatMap, size: float) -> None:  # noqa: 
 
 
 def _draw_image(axes: Any, layer: Image, order: int, size: float) -> Any:  # noqa: ANN401
-    return axes.imshow(
-        np.asarray(layer.pixels, dtype=np.float64),
-        cmap="gray",
-        aspect="auto",
-        interpolation="nearest",
-        zorder=order,
-    )
+    _draw_letters(axes, layer, size)
+    if layer.overlay is None:
+        return axes.imshow(
+            np.asarray(layer.pixels, dtype=np.float64),
+            cmap="gray",
+            aspect="auto",
+            interpolation="nearest",
+            zorder=order,
+        )
+    scale = overlay_scale(layer)
+    if scale.has_scale:
+        _add_colour_scale(axes, scale, size)
+    return axes.imshow(overlaid(layer), aspect="auto", interpolation="nearest", zorder=order)
+
+
+def _draw_letters(axes: Any, layer: Image, size: float) -> None:  # noqa: ANN401
+    """Write the orientation letters, white on a dark rim, inside the four sides."""
+    from matplotlib.patheffects import withStroke
+
+    rim = [withStroke(linewidth=1.5, foreground="black")]
+    places = ((0.02, 0.5), (0.98, 0.5), (0.5, 0.98), (0.5, 0.02))
+    aligns = (("left", "center"), ("right", "center"), ("center", "top"), ("center", "bottom"))
+    for letter, (x, y), (ha, va) in zip(layer.letters, places, aligns, strict=True):
+        if letter:
+            text = axes.text(x, y, letter, ha=ha, va=va, fontsize=size, color="white")
+            text.set(transform=axes.transAxes, zorder=95, path_effects=rim)
 
 
 _DRAWERS: dict[type, Callable[[Any, Any, int, float], Any]] = {

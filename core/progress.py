@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +98,11 @@ class BatchDone:
         Training rate over this epoch.
     seconds_left : float
         Expected time until the last epoch ends; NaN until it can be told.
+    learning_rate : float
+        Of this epoch; NaN where not told.
+    device_bytes : float
+        Memory that training holds: of the GPU, or of this program on a CPU. NaN where
+        it cannot be told.
     """
 
     epoch: int
@@ -105,9 +111,18 @@ class BatchDone:
     loss: float
     slices_per_second: float
     seconds_left: float
+    learning_rate: float = math.nan
+    device_bytes: float = math.nan
 
 
-Event: TypeAlias = Progress | Notice | RunStarted | EpochMetrics | BatchDone
+@dataclass(frozen=True)
+class Logged:
+    """A line of the run's log (``log.txt``), with its time of day, as it was written."""
+
+    line: str
+
+
+Event: TypeAlias = Progress | Notice | RunStarted | EpochMetrics | BatchDone | Logged
 T = TypeVar("T")
 # A long operation: yields events, returns its result, cleans up in ``finally``.
 # Closing the generator cancels it.

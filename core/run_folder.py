@@ -271,6 +271,11 @@ class Run:
                 f"Leaking split: {', '.join(shared)} in more than one part, so accuracies are "
                 "inflated."
             )
+        if self.settings.training.precision != "32":
+            sentences.append(
+                f"Half precision ({self.settings.training.precision}): published numbers need "
+                "32 bit."
+            )
         if self.settings.split.shuffled_labels:
             sentences.append("Control run: labels were shuffled.")
         if self.record.get("simulated"):

@@ -207,6 +207,8 @@ def _with_choices(cohort: Cohort, out: Path) -> Operation[Cohort]:
             f"The cohort in '{out.name}' was of another folder; it is replaced by the new scan."
         )
         return cohort
+    from core.data.cohort_checks import refreshed
+
     carried = cohort_file.carry_choices(old, cohort)
     n_kept = sum(
         (one.label, one.included, one.flipped) != (other.label, other.included, other.flipped)
@@ -222,7 +224,7 @@ def _with_choices(cohort: Cohort, out: Path) -> Operation[Cohort]:
     if n_lost:
         what = "scan that you had changed is" if n_lost == 1 else "scans that you had changed are"
         yield Notice(f"{n_lost} {what} not part of the new scan.")
-    return carried
+    return refreshed(carried)
 
 
 def _stored(cohort: Cohort, out: Path) -> ScannedCohort:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QPolygonF
+from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QPixmapCache, QPolygonF
 
 from core.figure import Symbol, class_colour, class_symbol
 
@@ -40,6 +40,11 @@ def class_pixmap(
 
     ``outlined`` puts it on white, for rows in the selection's colour.
     """
+    # Qt's own cache: a table asks for the mark of each row at each paint.
+    key = f"class-mark {label} {order} {size} {ratio} {outlined}"
+    pixmap = QPixmap()
+    if QPixmapCache.find(key, pixmap):
+        return pixmap
     pixmap = QPixmap(round(size * ratio), round(size * ratio))
     pixmap.setDevicePixelRatio(ratio)
     pixmap.fill(Qt.GlobalColor.transparent)
@@ -51,6 +56,7 @@ def class_pixmap(
     colour = QColor(class_colour(label, order))
     paint_symbol(painter, symbol, centre, size=size - 3, colour=colour)
     painter.end()
+    QPixmapCache.insert(key, pixmap)
     return pixmap
 
 

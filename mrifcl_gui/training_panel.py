@@ -25,7 +25,7 @@ from core.errors import SettingsError
 from core.run_folder import History
 from mrifcl_gui.config_form import AlertLabel, Chip, ConfigForm
 from mrifcl_gui.live_run_view import LiveRunView
-from mrifcl_gui.run_queue import RunQueueView, RunState, run_text
+from mrifcl_gui.run_queue import RunQueueView, RunState
 from mrifcl_gui.weights_field import WeightsStates, dropped_weights
 
 LEFT_WIDTH = 376

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,11 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from core.errors import AnalysisError
 
 Array = NDArray[np.float64]
+BandKind = Literal["confidence", "prediction"]
 
-_DEGREE_NAMES = {1: "Linear", 2: "Quadratic", 3: "Cubic"}
-# Columns of tables that count rows; "panel" is in the CSV of our figures, "" is an unnamed index.
-_COUNTERS = ("feature", "index", "channel", "slice", "epoch", "number", "panel", "", "unnamed: 0")
-_DELIMITERS = ("\t", ";", ",")
+HIGHEST_DEGREE = 4
+_DEGREE_NAMES = {0: "Constant", 1: "Linear", 2: "Quadratic", 3: "Cubic"}
+_TOO_LARGE = "The {0} values are too large or too close together to be fitted. Scale them."
 
 
 @dataclass(frozen=True)
@@ -40,11 +37,20 @@ class PolynomialFit:
         Share of y's variance that the fit explains; NaN where y is constant.
     rmse : float
         ``norm_of_residuals / sqrt(n)``.
-    aicc : float
-        Akaike's criterion for small samples, with the error variance counted as a parameter;
-        lower is better. NaN where n is too small, minus infinity for a perfect fit.
+    leave_one_out_rmse : float
+        Root mean square of the errors at points that were left out of the fit one by one;
+        NaN where one point alone decides a coefficient.
+    aicc, bic : float
+        Akaike's criterion for small samples and Schwarz's, both with the error variance
+        counted as a parameter; lower is better. Minus infinity for an exact fit; ``aicc`` is
+        NaN where n is too small.
     n : int
         Points.
+    is_exact : bool
+        Whether the residuals are no more than the rounding of y.
+    root : ndarray, shape (degree + 1, degree + 1)
+        ``v @ root`` squared and summed is the leverage of a point whose powers of z, lowest
+        first, are ``v``.
     """
 
     degree: int
@@ -55,22 +61,120 @@ class PolynomialFit:
     r_squared: float
     adjusted_r_squared: float
     rmse: float
+    leave_one_out_rmse: float
     aicc: float
+    bic: float
     n: int
+    is_exact: bool
+    root: Array = field(repr=False, compare=False)
 
     @property
     def name(self) -> str:
         """Name of the degree as in Khagi & Kwon (2022), Fig. 3: Quadratic, Cubic, 4th degree."""
         return degree_name(self.degree)
 
+    @property
+    def freedom(self) -> int:
+        """Degrees of freedom of the residuals."""
+        return self.n - self.degree - 1
+
     def predict(self, x: ArrayLike) -> Array:
         """Return the fitted y at ``x``, same shape."""
-        z = (np.asarray(x, dtype=np.float64) - self.centre) / self.scale
-        return np.asarray(np.polyval(np.asarray(self.coefficients), z), dtype=np.float64)
+        return np.asarray(np.polyval(np.asarray(self.coefficients), self._z(x)), dtype=np.float64)
+
+    def band(
+        self, x: ArrayLike, *, kind: BandKind = "confidence", level: float = 0.95
+    ) -> tuple[Array, Array]:
+        """Return the lower and the upper edge of a pointwise band at ``x``, same shape.
+
+        ``confidence`` holds the curve's mean, ``prediction`` a further point; both take
+        independent errors of equal variance. NaN where no degree of freedom is left.
+        """
+        from scipy import special
+
+        middle = self.predict(x)
+        if self.freedom < 1:
+            return np.full_like(middle, np.nan), np.full_like(middle, np.nan)
+        powers = np.vander(np.ravel(self._z(x)), self.degree + 1, increasing=True)
+        leverage = np.sum((powers @ self.root) ** 2, axis=1).reshape(middle.shape)
+        deviation = self.norm_of_residuals / math.sqrt(self.freedom)
+        variance = leverage if kind == "confidence" else 1 + leverage
+        quantile = float(special.stdtrit(self.freedom, (1 + level) / 2))
+        half_width = quantile * deviation * np.sqrt(variance)
+        return middle - half_width, middle + half_width
 
     def equation(self) -> str:
         """Return the equation in z in the form of Khagi & Kwon (2022), Fig. 3."""
         return f"{self.name}: y = {_polynomial_text(self.coefficients)}"
+
+    def _z(self, x: ArrayLike) -> Array:
+        return (np.asarray(x, dtype=np.float64) - self.centre) / self.scale
+
+
+@dataclass(frozen=True)
+class Step:
+    """The F test of one degree against the next lower one.
+
+    Attributes
+    ----------
+    degree : int
+        The higher of the two.
+    f : float
+        Gain in the sum of squares over the mean square of the higher degree's residuals, with
+        1 and n - degree - 1 degrees of freedom.
+    p : float
+        Its p-value; NaN where the lower degree is exact or no freedom is left.
+    p_holm : float
+        The same, corrected for the number of steps by Holm's (1979) method.
+    """
+
+    degree: int
+    f: float
+    p: float
+    p_holm: float
+
+
+@dataclass(frozen=True)
+class FitSeries:
+    """The fits of all degrees that the points allow, from one factorisation.
+
+    Attributes
+    ----------
+    fits : tuple of PolynomialFit
+        Of degree 0, 1, 2, … in order.
+    steps : tuple of Step
+        Of degree 1, 2, … against the degree before it.
+    correlation : float
+        Pearson's, of x and y; NaN where y is constant.
+    limit : str
+        Why there is no higher degree; empty where all were fitted.
+    basis, residuals : ndarray, shape (n, highest + 1)
+        Orthonormal polynomials at the points, and what each degree leaves of y.
+    """
+
+    fits: tuple[PolynomialFit, ...]
+    steps: tuple[Step, ...]
+    correlation: float
+    limit: str
+    basis: Array = field(repr=False, compare=False)
+    residuals: Array = field(repr=False, compare=False)
+
+    @property
+    def highest(self) -> int:
+        """The highest degree that was fitted."""
+        return len(self.fits) - 1
+
+    def of(self, degree: int) -> PolynomialFit:
+        """Return the fit of one degree.
+
+        Raises
+        ------
+        AnalysisError
+            If the points do not allow it.
+        """
+        if 0 <= degree <= self.highest:
+            return self.fits[degree]
+        raise AnalysisError(self.limit or f"Degree {degree} was not fitted.")
 
 
 def degree_name(degree: int) -> str:
@@ -110,98 +214,96 @@ def fit_polynomial(x: ArrayLike, y: ArrayLike, degree: int) -> PolynomialFit:
     AnalysisError
         If the lengths differ, a value is not finite, or ``x`` has fewer than ``degree + 1``
         distinct values.
-
-    Notes
-    -----
-    Standardising as in Khagi & Kwon (2022), JMIS 9(3), Fig. 3; ``scale`` is the sample
-    deviation (n - 1): our choice, the paper does not say. Least squares by QR of the
-    Vandermonde matrix with columns of unit length, so that no normal equations are formed.
     """
-    x, y = _checked_points(x, y, degree)
-    with np.errstate(over="ignore", invalid="ignore"):
-        centre, scale = float(x.mean()), float(x.std(ddof=1))
-        if not (math.isfinite(centre) and math.isfinite(scale)) or scale <= 0:
-            raise AnalysisError("The x values are too large or too close together to be fitted.")
-        vandermonde = np.vander((x - centre) / scale, degree + 1)
-        coefficients = _least_squares(vandermonde, y)
-        residuals = y - vandermonde @ coefficients
-        norm = float(np.linalg.norm(residuals))
-        total = float(np.sum((y - y.mean()) ** 2))
-    if not (np.isfinite(coefficients).all() and math.isfinite(norm) and math.isfinite(total)):
-        raise AnalysisError("The y values are too large to be fitted. Scale them down.")
-    r_squared = 1.0 - norm**2 / total if total > 0 else math.nan
-    freedom = len(x) - degree - 1
-    return PolynomialFit(
-        degree=degree,
-        coefficients=tuple(float(value) for value in coefficients),
-        centre=centre,
-        scale=scale,
-        norm_of_residuals=norm,
-        r_squared=r_squared,
-        adjusted_r_squared=1 - (1 - r_squared) * (len(x) - 1) / freedom if freedom else math.nan,
-        rmse=norm / math.sqrt(len(x)),
-        aicc=_aicc(norm, len(x), degree + 2),
-        n=len(x),
-    )
+    if degree < 1:
+        raise AnalysisError(f"Degree {degree} cannot be fitted. Give 1 or more.")
+    return fit_series(x, y, highest=degree).of(degree)
 
 
 def fit_polynomials(
     x: ArrayLike, y: ArrayLike, degrees: Sequence[int] = (2, 3, 4)
 ) -> tuple[PolynomialFit, ...]:
-    """Return one fit for each of ``degrees``; see :func:`fit_polynomial`."""
-    return tuple(fit_polynomial(x, y, degree) for degree in degrees)
+    """Return one fit for each of ``degrees``; raises as :func:`fit_polynomial`."""
+    if min(degrees, default=1) < 1:
+        raise AnalysisError(f"Degree {min(degrees)} cannot be fitted. Give 1 or more.")
+    series = fit_series(x, y, highest=max(degrees, default=1))
+    return tuple(series.of(degree) for degree in degrees)
 
 
-def read_columns(
-    path: Path, *, x: str | None = None, y: str | None = None
-) -> tuple[str, str, Array, Array]:
-    """Read two columns of numbers from a table with a header row.
-
-    Tab, semicolon or comma separate the cells; beside tabs and semicolons a decimal comma is
-    understood. The encoding is UTF-8 or UTF-16 with a mark, UTF-8, or else Windows-1252.
+def fit_series(x: ArrayLike, y: ArrayLike, *, highest: int = HIGHEST_DEGREE) -> FitSeries:
+    """Fit polynomials of degree 0 to ``highest``, as far as the points allow.
 
     Parameters
     ----------
-    path : Path
-        The table, one of ours or another program's.
-    x, y : str, optional
-        Names of the columns. Without them the first numeric columns are taken that are no
-        counters (feature, index, channel, slice, epoch, number).
+    x, y : array_like, shape (n,), float
 
     Returns
     -------
-    x_name, y_name : str
-    x, y : ndarray, shape (n,), float64
+    FitSeries
 
     Raises
     ------
     AnalysisError
-        If the file cannot be read, a column is missing, or a cell of it is no number.
+        If the lengths differ, a value is not finite, or fewer than two x values are distinct.
+
+    Notes
+    -----
+    Standardising as in Khagi & Kwon (2022), JMIS 9(3), Fig. 3; ``scale`` is the sample
+    deviation (n - 1): our choice, the paper does not say. One QR factorisation of the powers
+    of z, each of unit length: its leading columns are those of the lower degrees, so all
+    degrees cost one, and no normal equations are formed. Leave-one-out errors are
+    ``e / (1 - h)`` with the leverages h (Cook & Weisberg 1982, section 2.2).
     """
-    header, rows, decimal_comma = _read_table(path)
-    cells = [
-        [row[position] if position < len(row) else "" for _, row in rows]
-        for position in range(len(header))
-    ]
-    asked = [None if name is None else _position(header, name, path) for name in (x, y)]
-    free = (
-        position
-        for position, name in enumerate(header)
-        if name.casefold() not in _COUNTERS
-        and position not in asked
-        and _is_numeric(cells[position], decimal_comma)
+    x, y = _checked_points(x, y)
+    centre, scale = _centre_and_scale(x, "x")
+    with np.errstate(over="ignore", invalid="ignore"):
+        z = (x - centre) / scale
+        y_mean, y_scale = _mean_and_largest(y)
+        rest = (y - y_mean) / y_scale
+        powers = np.vander(z, highest + 1, increasing=True)
+        lengths = np.linalg.norm(powers, axis=0)
+    if not (np.isfinite(rest).all() and np.isfinite(lengths).all()):
+        raise AnalysisError(_TOO_LARGE.format("y" if np.isfinite(lengths).all() else "x"))
+    basis, triangle = np.linalg.qr(powers / lengths)
+    possible, limit = _possible_degree(x, triangle, highest)
+    basis, triangle, lengths = (
+        basis[:, : possible + 1],
+        triangle[: possible + 1, : possible + 1],
+        lengths[: possible + 1],
     )
-    chosen = [next(free, None) if position is None else position for position in asked]
-    values: list[Array] = []
-    for position in chosen:
-        if position is None:
-            raise AnalysisError(
-                f"'{path.name}' has no two columns of numbers; its columns are: "
-                f"{', '.join(header)}. Name the columns, or choose another table."
+    residuals, shares = _residuals(basis, rest)
+    norms = np.linalg.norm(residuals, axis=0)
+    # What is left of y when it is rounded to double precision.
+    rounding = 8 * np.finfo(np.float64).eps * math.sqrt(len(y)) * np.abs(y).max() / y_scale
+    leverage = np.cumsum(basis**2, axis=1)
+    inverse = np.linalg.inv(triangle) / lengths[:, None]
+    fits = []
+    for degree in range(possible + 1):
+        root = inverse[: degree + 1, : degree + 1]
+        coefficients = y_scale * (root @ shares[: degree + 1])
+        coefficients[0] += y_mean
+        errors = _left_out(residuals[:, degree], leverage[:, degree])
+        fits.append(
+            _fit_of(
+                coefficients,
+                centre=centre,
+                scale=scale,
+                norm=norms[degree] * y_scale,
+                share_left=(norms[degree] / norms[0]) ** 2 if norms[0] > 0 else math.nan,
+                left_out=y_scale * math.sqrt(np.mean(errors**2)),
+                n=len(x),
+                is_exact=bool(norms[degree] <= rounding),
+                root=root,
             )
-        values.append(_numbers(cells[position], rows, header[position], decimal_comma, path))
-    names = [header[position] for position in chosen if position is not None]
-    return names[0], names[1], values[0], values[1]
+        )
+    return FitSeries(
+        fits=tuple(fits),
+        steps=_steps(norms, shares, n=len(x), rounding=rounding),
+        correlation=_correlation(norms, shares, triangle),
+        limit=limit,
+        basis=basis,
+        residuals=residuals * y_scale,
+    )
 
 
 def _polynomial_text(coefficients: Sequence[float]) -> str:
@@ -217,131 +319,157 @@ def _polynomial_text(coefficients: Sequence[float]) -> str:
     return text
 
 
-def _checked_points(x: ArrayLike, y: ArrayLike, degree: int) -> tuple[Array, Array]:
+def _checked_points(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    if degree < 1:
-        raise AnalysisError(f"Degree {degree} cannot be fitted. Give 1 or more.")
     if x.ndim != 1 or x.shape != y.shape:
         raise AnalysisError(
             f"x and y must be two columns of equal length; they have {x.size} and {y.size} values."
         )
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise AnalysisError("A value to be fitted is not a finite number (NaN or infinite).")
-    distinct = len(np.unique(x))
-    if distinct < degree + 1:
-        raise AnalysisError(
-            f"A fit of degree {degree} needs at least {degree + 1} distinct x values; there "
-            f"are {distinct}. Choose a lower degree."
-        )
+    if not x.size or x.min() == x.max():
+        raise AnalysisError(_too_few(1, min(len(x), 1)))
     return x, y
 
 
-def _least_squares(matrix: Array, y: Array) -> Array:
-    lengths = np.linalg.norm(matrix, axis=0)
-    q, r = np.linalg.qr(matrix / lengths)
-    pivots = np.abs(np.diag(r))
-    if pivots.min() <= np.finfo(np.float64).eps * len(y) * pivots.max():
-        raise AnalysisError(
-            f"The x values lie too close together for a fit of degree {matrix.shape[1] - 1}. "
+def _too_few(degree: int, distinct: int) -> str:
+    return (
+        f"A fit of degree {degree} needs at least {degree + 1} distinct x values; there "
+        f"{'is' if distinct == 1 else 'are'} {distinct}. Choose a lower degree."
+    )
+
+
+def _mean_and_largest(values: Array) -> tuple[float, float]:
+    """Return the mean and the largest distance from it, 1 where there is none."""
+    # Halves: the sum of two large values must not overflow.
+    mean = float(2 * np.mean(values / 2)) if np.abs(values).max() > 1e300 else float(values.mean())
+    return mean, float(np.abs(values - mean).max()) or 1.0
+
+
+def _centre_and_scale(values: Array, name: str) -> tuple[float, float]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, largest = _mean_and_largest(values)
+        # Divided first, so that no square of a tiny or of a huge number is taken.
+        scale = largest * float(((values - mean) / largest).std(ddof=1))
+    if not (math.isfinite(mean) and math.isfinite(scale)) or scale <= 0:
+        raise AnalysisError(_TOO_LARGE.format(name))
+    return mean, scale
+
+
+def _possible_degree(x: Array, triangle: Array, highest: int) -> tuple[int, str]:
+    """Return the highest degree that the x values determine, and why it is not higher."""
+    distinct = len(np.unique(x)) if len(x) > highest else len(set(x.tolist()))
+    if distinct < highest + 1:
+        highest, limit = distinct - 1, _too_few(distinct, distinct)
+    else:
+        limit = ""
+    pivots = np.abs(np.diag(triangle))[: highest + 1]
+    weak = np.flatnonzero(pivots <= np.finfo(np.float64).eps * len(x) * pivots.max())
+    if len(weak):
+        return int(weak[0]) - 1, (
+            f"The x values lie too close together for a fit of degree {weak[0]}. "
             "Choose a lower degree."
         )
-    return np.asarray(np.linalg.solve(r, q.T @ y) / lengths, dtype=np.float64)
+    return highest, limit
+
+
+def _residuals(basis: Array, y: Array) -> tuple[Array, Array]:
+    """Return what each degree leaves of y, (n, D + 1), and y's shares in the basis, (D + 1,)."""
+    left, shares = np.empty(basis.shape, order="F"), np.empty(basis.shape[1])
+    rest = y
+    for column in range(basis.shape[1]):
+        shares[column] = basis[:, column] @ rest
+        rest = rest - shares[column] * basis[:, column]
+        left[:, column] = rest
+    return left, shares
+
+
+def _left_out(residuals: Array, leverage: Array) -> Array:
+    free = 1 - leverage
+    # A point of leverage 1 is always met: nothing can be said of the fit without it.
+    free[free < 1e-10] = np.nan
+    return residuals / free
+
+
+def _fit_of(
+    coefficients: Array,
+    *,
+    centre: float,
+    scale: float,
+    norm: float,
+    share_left: float,
+    left_out: float,
+    n: int,
+    is_exact: bool,
+    root: Array,
+) -> PolynomialFit:
+    degree = len(coefficients) - 1
+    freedom = n - degree - 1
+    if not (np.isfinite(coefficients).all() and math.isfinite(norm)):
+        raise AnalysisError(_TOO_LARGE.format("y"))
+    return PolynomialFit(
+        degree=degree,
+        coefficients=tuple(float(value) for value in coefficients[::-1]),
+        centre=centre,
+        scale=scale,
+        norm_of_residuals=float(norm),
+        r_squared=1 - share_left,
+        adjusted_r_squared=1 - share_left * (n - 1) / freedom if freedom else math.nan,
+        rmse=float(norm) / math.sqrt(n),
+        leave_one_out_rmse=left_out,
+        aicc=-math.inf if is_exact and n - degree - 3 > 0 else _aicc(norm, n, degree + 2),
+        bic=-math.inf if is_exact else _deviance(norm, n) + (degree + 2) * math.log(n),
+        n=n,
+        is_exact=is_exact,
+        root=root,
+    )
+
+
+def _deviance(norm: float, n: int) -> float:
+    return n * (2 * math.log(norm) - math.log(n))
 
 
 def _aicc(norm: float, n: int, parameters: int) -> float:
     if n - parameters - 1 <= 0:
         return math.nan
-    if norm == 0:
-        return -math.inf
     correction = 2 * parameters * (parameters + 1) / (n - parameters - 1)
-    return n * (2 * math.log(norm) - math.log(n)) + 2 * parameters + correction
+    return _deviance(norm, n) + 2 * parameters + correction
 
 
-def _read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]], bool]:
-    """Return the header, the rows with their line numbers, and whether a comma is a point."""
-    text = _read_text(path)
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    delimiter = next((mark for mark in _DELIMITERS if mark in first), ",")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        lines = [
-            (reader.line_num, [cell.strip() for cell in row])
-            for row in reader
-            if any(cell.strip() for cell in row)
-        ]
-    except csv.Error as error:
-        raise AnalysisError(
-            f"'{path.name}' cannot be read as a table: {error}. Save it as CSV in UTF-8."
-        ) from error
-    if len(lines) < 2:
-        raise AnalysisError(f"'{path.name}' has no rows below a header row.")
-    header, rows = lines[0][1], lines[1:]
-    decimal_comma = delimiter != ","
-    if all(_number(cell, decimal_comma) is not None for cell in header):
-        raise AnalysisError(
-            f"'{path.name}' has no header row: its first line holds numbers only. "
-            "Put the names of the columns into the first line."
-        )
-    for number, row in rows:
-        if len(row) > len(header) and any(row[len(header) :]):
-            raise AnalysisError(
-                f"Line {number} of '{path.name}' has {len(row)} cells, its header {len(header)}. "
-                "Where numbers have decimal commas, separate the cells by semicolons."
-            )
-    return header, rows, decimal_comma
+def _steps(norms: Array, shares: Array, *, n: int, rounding: float) -> tuple[Step, ...]:
+    from scipy import special
+
+    found: list[tuple[float, float]] = []
+    for degree in range(1, len(norms)):
+        freedom = n - degree - 1
+        if freedom < 1 or norms[degree - 1] <= rounding:
+            found.append((math.nan, math.nan))
+        elif norms[degree] <= rounding:
+            found.append((math.inf, 0.0))
+        else:
+            f = float((shares[degree] / norms[degree]) ** 2 * freedom)
+            found.append((f, float(special.fdtrc(1, freedom, f))))
+    corrected = holm([p for _, p in found])
+    return tuple(
+        Step(degree, f, p, p_holm)
+        for degree, ((f, p), p_holm) in enumerate(zip(found, corrected, strict=True), start=1)
+    )
 
 
-def _read_text(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise AnalysisError(f"'{path.name}' cannot be read: {error.strerror}.") from error
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError:
-        return data.decode("cp1252", errors="replace")
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected by Holm's method (Scand. J. Stat. 6, 1979); NaN stays NaN."""
+    known = sorted((p, place) for place, p in enumerate(p_values) if not math.isnan(p))
+    corrected = [math.nan] * len(p_values)
+    largest = 0.0
+    for rank, (p, place) in enumerate(known):
+        largest = max(largest, min(1.0, (len(known) - rank) * p))
+        corrected[place] = largest
+    return corrected
 
 
-def _position(header: Sequence[str], name: str, path: Path) -> int:
-    found = [position for position, other in enumerate(header) if other == name]
-    if len(found) == 1:
-        return found[0]
-    problem = "has no column" if not found else "has more than one column"
-    raise AnalysisError(f"'{path.name}' {problem} '{name}'; its columns are: {', '.join(header)}.")
-
-
-def _is_numeric(cells: Sequence[str], decimal_comma: bool) -> bool:
-    filled = [cell for cell in cells if cell]
-    return bool(filled) and all(_number(cell, decimal_comma) is not None for cell in filled)
-
-
-def _numbers(
-    cells: Sequence[str],
-    rows: Sequence[tuple[int, Any]],
-    name: str,
-    decimal_comma: bool,
-    path: Path,
-) -> Array:
-    values = []
-    for (line, _), cell in zip(rows, cells, strict=True):
-        value = _number(cell, decimal_comma)
-        if value is None:
-            said = f"'{cell}' is no number" if cell else "the cell is empty"
-            raise AnalysisError(
-                f"Line {line} of '{path.name}', column '{name}': {said}. Correct or remove the "
-                "line, or choose another column."
-            )
-        values.append(value)
-    return np.array(values, dtype=np.float64)
-
-
-def _number(cell: str, decimal_comma: bool) -> float | None:
-    """Return the number in ``cell``; None for text, and for grouped numbers (1.000,5)."""
-    if decimal_comma and cell.count(",") == 1 and "." not in cell:
-        cell = cell.replace(",", ".")
-    try:
-        # float() takes 1_000 for 1000, which no table means.
-        return None if "_" in cell else float(cell)
-    except ValueError:
-        return None
+def _correlation(norms: Array, shares: Array, triangle: Array) -> float:
+    if len(norms) < 2 or norms[0] == 0:
+        return math.nan
+    # The sign of a column of the basis is free; that of the triangle undoes it.
+    value = math.copysign(shares[1], shares[1] * triangle[1, 1]) / norms[0]
+    return float(np.clip(value, -1.0, 1.0))

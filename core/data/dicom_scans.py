@@ -12,7 +12,13 @@ from pathlib import Path
 
 from core.data.cohort import Scan
 from core.data.dicom import FoundSeries, Series, StudyKeys
-from core.data.file_names import FileIdentity, identify_file, looks_like_subject, stem_of
+from core.data.file_names import (
+    FileIdentity,
+    compile_pattern,
+    identify_file,
+    looks_like_subject,
+    stem_of,
+)
 from core.data.findings import Finding
 from core.data.person_names import person_name_findings
 from core.data.scan_files import hash_files, stamps_of
@@ -55,7 +61,7 @@ def identify_series_file(
     folders = folders[class_folders:]
     inner_first = [stem_of(name), *reversed(folders)]
     for part in inner_first if pattern else ():
-        named = re.search(pattern, part)
+        named = compile_pattern(pattern).search(part)
         if named and named["subject"]:
             return FileIdentity(named["subject"], named.groupdict().get("session") or "")
     for part in inner_first:

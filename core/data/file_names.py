@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import cache
+
+import regex
 
 from core.errors import CohortError
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+# A name is searched in microseconds; an expression that has not ended by now will not end.
+_PATTERN_SECONDS = 0.2
 _MASK_NAME = re.compile(r"(?i)(?:^|[_-])(?:mask|brainmask|seg|dseg|roi|lesion)s?$")
 
 _SAYS_NOTHING = re.compile(r"(?i)(?:t1w?|mprage|brain|scan|image|anat|slice|s|i|img)?")
@@ -133,7 +138,33 @@ def looks_like_subject(folder: str) -> bool:
     return any(re.match(expression, folder) for expression in _NAME_PATTERNS)
 
 
-def compile_pattern(pattern: str) -> re.Pattern[str]:
+@dataclass(frozen=True)
+class SubjectPattern:
+    """The user's regular expression for the subject in a name."""
+
+    text: str
+    compiled: regex.Pattern[str]
+
+    def search(self, name: str) -> regex.Match[str] | None:
+        """Return where the expression fits in ``name``.
+
+        Raises
+        ------
+        CohortError
+            If it takes too long: nested repeats try more ways than can ever be tried.
+        """
+        try:
+            return self.compiled.search(name, timeout=_PATTERN_SECONDS, concurrent=True)
+        except TimeoutError:
+            raise CohortError(
+                f"The subject pattern '{self.text}' takes too long on the name '{name}'. Take "
+                "out a repeat within a repeat, such as (a+)+. "
+                "Example: (?P<subject>OAS1_[0-9]+)_"
+            ) from None
+
+
+@cache
+def compile_pattern(pattern: str) -> SubjectPattern:
     """Return the user's subject pattern, checked.
 
     Raises
@@ -142,8 +173,8 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
         If it is no regular expression or has no group ``subject``.
     """
     try:
-        compiled = re.compile(pattern)
-    except re.error as error:
+        compiled = regex.compile(pattern)
+    except (regex.error, RecursionError) as error:
         raise CohortError(
             f"The subject pattern '{pattern}' is no regular expression "
             f"({error}). Example: (?P<subject>OAS1_[0-9]+)_"
@@ -153,7 +184,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
             f"The subject pattern '{pattern}' has no group called subject. "
             "Example: (?P<subject>OAS1_[0-9]+)_"
         )
-    return compiled
+    return SubjectPattern(pattern, compiled)
 
 
 def stem_of(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +9,13 @@ from pathlib import Path
 
 from core.data.cohort import order_classes
 from core.data.dicom_scans import identify_series_file
-from core.data.file_names import FileIdentity, compile_pattern, identify_path, stem_of
+from core.data.file_names import (
+    FileIdentity,
+    SubjectPattern,
+    compile_pattern,
+    identify_path,
+    stem_of,
+)
 from core.data.findings import code_of
 from core.data.folder_walk import FoundFiles
 from core.data.labels import LabelTable, some
@@ -247,7 +252,7 @@ def _read_files(
 
 
 def _names_subject(
-    pattern: re.Pattern[str], file: str, *, folders_too: bool, n_class_folders: int
+    pattern: SubjectPattern, file: str, *, folders_too: bool, n_class_folders: int
 ) -> bool:
     *folders, name = file.split("/")
     parts = [stem_of(name), *(folders[n_class_folders:] if folders_too else ())]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import sys
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -37,6 +40,37 @@ def describe_device(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"CPU, {torch.get_num_threads()} threads"
+
+
+def bytes_in_use(device: torch.device) -> float:
+    """Return the memory that training holds: of the GPU, or of this program on a CPU.
+
+    NaN where the system does not tell it.
+    """
+    if device.type == "cuda":
+        return float(torch.cuda.memory_allocated(device))
+    if device.type == "mps":
+        return float(torch.mps.current_allocated_memory())
+    return _resident_bytes()
+
+
+def _resident_bytes() -> float:
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return _peak_resident_bytes()
+    import resource
+
+    return float(pages * resource.getpagesize())
+
+
+def _peak_resident_bytes() -> float:
+    """Return the most that this program has held: macOS tells no more without other packages."""
+    if sys.platform != "darwin":
+        return math.nan
+    import resource
+
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def _why_no_gpu() -> str:

@@ -20,6 +20,7 @@ from core.errors import TrainingError
 from core.progress import BatchDone, EpochMetrics, Notice, Operation
 from core.training.checkpoint import BEST_FILE, save_checkpoint, save_network
 from core.training.dataset import balanced_order, batch_bounds, epoch_order
+from core.training.devices import bytes_in_use
 from core.training.evaluate import accuracy, evaluate, mean_cross_entropy
 from core.training.regime import recompute_batch_norm, set_training_mode
 from core.training.state import Training
@@ -255,7 +256,14 @@ class _Tally:
         later = mean * (training.settings.epochs - self.epoch)
         loss = self.loss / self.n * training.engine.count if self.n else math.nan
         return BatchDone(
-            self.epoch, number, self.batches, loss, self.seen / spent, whole - spent + later
+            self.epoch,
+            number,
+            self.batches,
+            loss,
+            self.seen / spent,
+            whole - spent + later,
+            learning_rate=learning_rate_at(training.settings, self.epoch),
+            device_bytes=bytes_in_use(training.engine.device),
         )
 
     def result(self) -> tuple[float, float]:

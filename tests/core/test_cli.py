@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import main
-from tests.tiny_cohort import make_folder
+from tests.tiny_cohort import make_folder, make_volumes
 
 TINY = [
     "--network",
@@ -247,3 +247,23 @@ def test_that_check_tells_files_that_changed(cohort, tmp_path, capsys):
     stored = json.loads((cohort / "cohort.json").read_text(encoding="utf-8"))
     assert [item["code"] for item in stored["warnings"]] == ["scan_changed"]
     assert main.main(["check", str(tmp_path)]) == 1
+
+
+def test_that_the_3d_cnn_is_trained_resumed_and_analysed_by_commands(tmp_path, capsys):
+    heads = make_volumes(tmp_path / "heads")
+    cohort = tmp_path / "H.mrifcl"
+    assert main.main(["scan", str(heads), "--out", str(cohort)]) == 0
+    command = ["train", str(cohort), "--network", "cnn3d", "--cube-size", "16", "--epochs", "1"]
+    command += ["--cnn-blocks", "2", "--cnn-width", "2", "--batch", "4", "--augment-flip", "yes"]
+    assert main.main([*command, "--out", str(tmp_path / "runs"), "--json"]) == 0
+    run = Path(last_json(capsys)["run"])
+    assert main.main(["audit", str(run), "--json"]) == 0
+    assert last_json(capsys)["leaks"] is False
+    assert main.main(["analyse", str(run), "--out", str(tmp_path / "out"), "--json"]) == 0
+    assert last_json(capsys)["figures"]
+
+
+def test_that_the_3d_cnn_refuses_ready_made_slices_in_one_sentence(cohort, tmp_path, capsys):
+    command = ["train", str(cohort), "--network", "cnn3d", "--out", str(tmp_path / "runs")]
+    assert main.main(command) == 1
+    assert "needs whole volumes" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QSlider
 
 from core.config import RunSettings, change
+from core.errors import SettingsError
 from core.progress import BatchDone, EpochMetrics, Notice, Progress, RunStarted
 from mrifcl_gui.live_figures import features_figure, weights_figure
 from mrifcl_gui.training_panel import TrainingPanel

@@ -6,11 +6,13 @@ import pytest
 
 from core.data.file_names import (
     FileIdentity,
+    compile_pattern,
     identify_file,
     identify_path,
     is_mask_name,
     looks_like_subject,
 )
+from core.errors import CohortError
 
 
 def test_that_runs_of_one_session_are_told_apart():
@@ -46,3 +48,9 @@ def test_that_folders_named_after_subjects_are_known(name, is_subject):
 )
 def test_that_masks_are_known_by_their_names(name, is_mask):
     assert is_mask_name(name) is is_mask
+
+
+def test_that_a_pattern_that_would_never_end_is_given_up_in_words():
+    pattern = compile_pattern(r"(?P<subject>(a|aa)+)$")
+    with pytest.raises(CohortError, match="takes too long on the name"):
+        pattern.search("a" * 60 + "b")
