@@ -83,7 +83,7 @@ def test_that_a_pattern_with_empty_groups_is_survived(name, pattern):
     assert isinstance(identify_file(name, pattern).subject, str)
 
 
-@pytest.mark.parametrize("pattern", ["(", "[a-z", r"(?P<subject>a)(?P<subject>b)", "OAS1_([0-9]+)"])
+@pytest.mark.parametrize("pattern", ["(", "[a-z", "OAS1_([0-9]+)"])
 def test_that_a_bad_pattern_is_refused_with_an_example(assert_plain, tmp_path, pattern):
     for call in (
         lambda: compile_pattern(pattern),
