@@ -67,7 +67,7 @@ def naive_seconds(
 
 def batches(data: Dataset, settings: RunSettings, *, shuffle: bool = False) -> DataLoader:
     """Return a plain loader."""
-    return DataLoader(data, batch_size=settings.training.batch, shuffle=shuffle)
+    return DataLoader(data, batch_size=settings.batch, shuffle=shuffle)
 
 
 @torch.no_grad()

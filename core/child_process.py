@@ -20,6 +20,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent import futures
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
@@ -36,6 +38,7 @@ CHILD_ARGUMENT = "--child-task"
 # Each task is a function of one payload that returns a ChildResult. A table, not any dotted
 # name: the hidden argument must not be a way to call whatever there is.
 TASKS: dict[str, str] = {
+    "embed": "core.analysis.projection_child:embed_in_child",
     "decode-dicom": "core.data.dicom_codecs:decode_in_child",
     "open-weights": "core.training.weights_child:open_in_child",
 }
@@ -90,7 +93,13 @@ class ChildResult:
 
 
 def run_in_child(
-    task_name: str, payload: Mapping[str, Any], *, seconds: float, memory_bytes: int
+    task_name: str,
+    payload: Mapping[str, Any],
+    *,
+    seconds: float,
+    memory_bytes: int,
+    is_foreign: bool = True,
+    on_start: Callable[[subprocess.Popen[bytes]], None] | None = None,
 ) -> ChildResult:
     """Run a task of :data:`TASKS` in a child process and return its result.
 
@@ -104,6 +113,11 @@ def run_in_child(
     memory_bytes : int
         What the task may take on top of a started child (where the system can limit that), and
         the most that its arrays may hold together.
+    is_foreign : bool
+        Whether the work is on a foreign file; our own numbers need no limits, and their
+        libraries may write files for themselves.
+    on_start : callable, optional
+        Is given the child, so that it can be ended early.
 
     Raises
     ------
@@ -114,12 +128,19 @@ def run_in_child(
     """
     if task_name not in TASKS:
         raise KeyError(task_name)
-    request = {"seconds": seconds, "memory_bytes": memory_bytes, "payload": dict(payload)}
+    request = {
+        "seconds": seconds,
+        "memory_bytes": memory_bytes,
+        "is_foreign": is_foreign,
+        "payload": dict(payload),
+    }
     with _started_child(task_name) as child:
         has_expired = threading.Event()
         timer = threading.Timer(seconds, _end_child, (child, has_expired))
         timer.daemon = True
         timer.start()
+        if on_start is not None:
+            on_start(child)
         try:
             return _talk(child, json.dumps(request).encode("ascii"), memory_bytes)
         except MriFclError:
@@ -133,6 +154,52 @@ def run_in_child(
             raise ChildError("memory") from None
         finally:
             timer.cancel()
+
+
+class ChildCall:
+    """A task that works in a child process while the caller does something else.
+
+    Parameters
+    ----------
+    task_name, payload, seconds, memory_bytes
+        As of :func:`run_in_child`, of our own numbers.
+    """
+
+    def __init__(
+        self, task_name: str, payload: Mapping[str, Any], *, seconds: float, memory_bytes: int
+    ) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._is_closed = False
+        self._waiter = ThreadPoolExecutor(1, thread_name_prefix="child")
+        self._answer = self._waiter.submit(
+            run_in_child,
+            task_name,
+            payload,
+            seconds=seconds,
+            memory_bytes=memory_bytes,
+            is_foreign=False,
+            on_start=self._on_start,
+        )
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the answer for so long; tell whether it has come."""
+        return bool(futures.wait([self._answer], seconds).done)
+
+    def result(self) -> ChildResult:
+        """Return the answer, or raise as :func:`run_in_child` does."""
+        return self._answer.result()
+
+    def close(self) -> None:
+        """End the child if it still works; nothing of it is left afterwards."""
+        self._is_closed = True
+        if self._child is not None:
+            self._child.kill()
+        self._waiter.shutdown(wait=True)
+
+    def _on_start(self, child: subprocess.Popen[bytes]) -> None:
+        self._child = child
+        if self._is_closed:
+            child.kill()
 
 
 def _child_command(task_name: str) -> list[str]:
@@ -268,7 +335,8 @@ def serve_as_child(arguments: list[str]) -> int:
             return 2
         request = json.load(requests)
         task = _task(arguments[1])
-        _limit(float(request["seconds"]), int(request["memory_bytes"]))
+        if request["is_foreign"]:
+            _limit(float(request["seconds"]), int(request["memory_bytes"]))
         _answer(answers, task, request["payload"])
     return 0
 

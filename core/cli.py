@@ -6,9 +6,9 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from rich.console import Console
@@ -23,11 +23,17 @@ from core.data.cohort import load_cohort
 from core.data.findings import finding_record
 from core.data.labels import parse_class_rules
 from core.data.layout import LAYOUT_KINDS, LayoutKind
-from core.errors import MriFclError
+from core.errors import MriFclError, RunError
 from core.figure import Table
 from core.progress import BatchDone, EpochMetrics, Notice, Operation, Progress, RunStarted
 from core.run_folder import Run, read_record
 from core.training.weights_entry import ENTRY_NAMES
+
+if TYPE_CHECKING:
+    from core.analysis.correlation import Method
+    from core.plan import Plan
+    from core.sweep import SweepRun
+    from core.sweep_on_ray import RayPlace
 
 T = TypeVar("T")
 _console = Console(stderr=True, highlight=False)
@@ -66,8 +72,6 @@ def run_command(arguments: list[str]) -> tuple[int, list[Path]]:
 
 def drive(operation: Operation[T]) -> T:
     """Run an operation with a progress bar on stderr; Ctrl+C stops it at its next step."""
-    stop: list[bool] = []
-    previous = signal.signal(signal.SIGINT, lambda *_: stop.append(True))
     with ProgressBar(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -78,18 +82,25 @@ def drive(operation: Operation[T]) -> T:
         disable=not _console.is_terminal,
     ) as bar:
         line = bar.add_task("", total=None, note="")
-        try:
-            while True:
-                event = next(operation)
-                _show(bar, line, event)
-                if stop:
-                    raise _Interrupted
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        finally:
-            operation.close()
-            signal.signal(signal.SIGINT, previous)
+        return _drive(operation, lambda event: _show(bar, line, event))
+
+
+def _drive(operation: Operation[T], show: Callable[[object], None]) -> T:
+    """Run an operation and show its events; Ctrl+C stops it at its next step."""
+    stop: list[bool] = []
+    previous = signal.signal(signal.SIGINT, lambda *_: stop.append(True))
+    try:
+        while True:
+            event = next(operation)
+            show(event)
+            if stop:
+                raise _Interrupted
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        operation.close()
+        signal.signal(signal.SIGINT, previous)
 
 
 def _show(bar: ProgressBar, line: Any, event: object) -> None:  # noqa: ANN401 - rich's task id
@@ -148,13 +159,18 @@ def _print_table(table: Table) -> None:
 
 
 _Command = Callable[..., Any]
+# What the 3-D CNN sees of a scan depends on these beside those of slices.
+_CUBE_SETTINGS = ("network", "cube_size", "cube_mm")
 
 
-def _settings_options(*groups: str) -> Callable[[_Command], _Command]:
-    """Add an option for every setting of the groups; the fields say type, bounds and help."""
+def _settings_options(*names: str) -> Callable[[_Command], _Command]:
+    """Add an option for every setting named, or in a group that is named.
+
+    The fields say type, bounds and help.
+    """
 
     def decorate(command: _Command) -> _Command:
-        for field in reversed([f for f in setting_fields() if f.group in groups]):
+        for field in reversed([f for f in setting_fields() if {f.group, f.name} & set(names)]):
             command = _option_of(field)(command)
         return command
 
@@ -395,7 +411,7 @@ _seed_option = click.option("--seed", default=0, show_default=True, help="Rules 
 
 @cli.command()
 @click.argument("path", type=_path)
-@_settings_options("slices", "split")
+@_settings_options("slices", "split", *_CUBE_SETTINGS)
 @_seed_option
 @click.option(
     "--quick", is_flag=True, help="Cut no scans: compare slices only where they are cut already."
@@ -434,7 +450,7 @@ def audit(
 
 @cli.command("split")
 @click.argument("path", type=_path)
-@_settings_options("slices", "split")
+@_settings_options("slices", "split", *_CUBE_SETTINGS)
 @_seed_option
 @click.option("--out", type=_path, default=Path("split.csv"), show_default=True)
 @_json_option
@@ -474,6 +490,26 @@ def train(cohort: Path, preset: str, runs: Path, json: bool, **options: Any) -> 
 
 
 @cli.command()
+@_preset_option
+@_settings_options("slices", "training")
+@_json_option
+def probe(preset: str, json: bool, **options: Any) -> None:  # noqa: ANN401 - settings by name
+    """Measure by a few steps whether half precision is faster on this device."""
+    result = drive(tasks.probe_precision(_chosen(options, preset)))
+    _say(
+        json,
+        {
+            "network": result.settings.training.network,
+            "batch": result.settings.batch,
+            "device": result.device,
+            "images_per_second": dict(result.rates),
+            "best": result.best,
+        },
+        [f"{result.where()}:", result.sentence()],
+    )
+
+
+@cli.command()
 @click.argument("run", type=_path)
 @_json_option
 def resume(run: Path, json: bool) -> None:
@@ -506,7 +542,11 @@ def list_runs(folder: Path, json: bool) -> None:
         _print_table(Table("runs", f"Runs in {folder}", columns, rows))
     records = [
         {
-            **_compare_row(run.path),
+            "run": run.path,
+            "network": run.settings.training.network,
+            "regime": run.settings.training.regime,
+            "epochs": run.record.get("epochs_done", 0),
+            "test_accuracy": run.test_accuracy,
             "state": run.state,
             "held_by": run.holder.host if run.holder is not None else None,
             "remarks": list(run.remarks),
@@ -571,15 +611,76 @@ def analyse(run: Path, out: Path | None, json: bool) -> None:
     )
 
 
+@cli.command("maps")
+@click.argument("run", type=_path)
+@click.option("--subject", required=True, help="Subject whose slices are mapped.")
+@click.option(
+    "--class",
+    "shown",
+    default="predicted",
+    show_default=True,
+    help="A class such as AD, 'predicted' or 'true'.",
+)
+@click.option("--out", type=_path, default=None, help="Folder to write into.  [default: RUN/maps]")
+@_json_option
+def activation_maps(run: Path, subject: str, shown: str, out: Path | None, json: bool) -> None:
+    """Write where RUN's network sees a class in a subject's slices: pictures, CSV and NIfTI."""
+    from core import map_tasks
+
+    folder = out or run / "maps"
+    files = drive(map_tasks.write_maps(run, subject, shown, folder))
+    _say(
+        json,
+        {
+            "run": run,
+            "subject": subject,
+            "class": shown,
+            "method": files.method,
+            "slices": files.slices,
+            "figures": list(files.figures),
+            "tables": list(files.tables),
+            "volumes": list(files.volumes),
+        },
+        [
+            f"{files.method} of {files.slices} slices in {folder}",
+            *(f"Volume: {path}" for path in files.volumes),
+        ],
+    )
+
+
 @cli.command()
 @click.argument("runs", type=_path, nargs=-1, required=True)
 @click.option("--out", type=_path, default=Path("comparison"), show_default=True)
 @_json_option
 def compare(runs: tuple[Path, ...], out: Path, json: bool) -> None:
     """Put RUNS side by side in the form of the paper's Table 2."""
-    table, _files = drive(tasks.compare(runs, out))
+    table, files = drive(tasks.compare(runs, out))
     _print_table(table)
-    _say(json, {"rows": [_compare_row(path) for path in runs]}, [f"Table 2: {out}"])
+    claims = _claims(runs)
+    _say(
+        json,
+        {
+            "rows": [_compare_row(path) for path in runs],
+            "claims": claims,
+            "figures": list(files.figures),
+            "tables": list(files.tables),
+        },
+        [
+            *(f"{item['network']}: {item['claim']}: {item['verdict']}" for item in claims),
+            f"Table 2: {out}",
+        ],
+    )
+
+
+def _claims(runs: Sequence[Path]) -> list[dict[str, Any]]:
+    """Return the paper's claims on the networks that the runs are of."""
+    from core.analysis.comparison import claims
+
+    read = [Run(path) for path in runs]
+    table = claims(read)
+    titles = {run.network_title for run in read}
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    return [row for row in rows if row["network"] in titles]
 
 
 def _compare_row(path: Path) -> dict[str, Any]:
@@ -600,21 +701,250 @@ def _compare_row(path: Path) -> dict[str, Any]:
 @cli.command()
 @click.argument("cohort", type=_path)
 @click.option("--rows", default="", help="Rows of Table 2 to train, from 1 to 12: 3,7.")
+@click.option("--seeds", default="", help="Train each row for each of these seeds: 0-4.")
+@click.option("--splits", default="", help="Train each row with each of these: subject,slice.")
 @_preset_option
 @_settings_options("slices", "split", "training")
 @_runs_option
 @_json_option
-def paper(cohort: Path, rows: str, preset: str, runs: Path, json: bool, **options: Any) -> None:  # noqa: ANN401 - settings by name
-    """Train the paper's 12 rows, then print Table 2 beside the paper's."""
+def paper(
+    cohort: Path,
+    rows: str,
+    seeds: str,
+    splits: str,
+    preset: str,
+    runs: Path,
+    json: bool,
+    **options: Any,  # noqa: ANN401 - settings by name
+) -> None:
+    """Train the paper's 12 rows, then print Table 2 beside the paper's.
+
+    Started once more it goes on where it was: rows that are trained are not trained again.
+    """
+    from core.plan import parse_numbers
+    from core.sweep import paper_plan
+
     try:
         wanted = [int(row) for row in rows.split(",") if row.strip()]
     except ValueError as error:
         raise click.BadParameter("give numbers from 1 to 12, such as 3,7") from error
+    if any(not 1 <= row <= 12 for row in wanted):
+        raise click.BadParameter("give numbers from 1 to 12, such as 3,7", param_hint="--rows")
     load_cohort(cohort).require_trainable()
-    trained = drive(tasks.paper(cohort, _chosen(options, preset), runs, wanted))
+    plan = paper_plan(
+        _chosen(options, preset),
+        wanted,
+        seeds=parse_numbers(seeds),
+        splits=[name.strip() for name in splits.split(",") if name.strip()],
+    )
+    swept = _drive_sweep(cohort, plan, runs)
+    trained = [row.path for row in swept if row.state == "finished" and row.path is not None]
+    if not trained:
+        raise RunError("No row could be trained. The sentences above say why.")
     table, _files = drive(tasks.compare(trained, runs / "comparison"))
     _print_table(table)
     _say(json, {"rows": [_compare_row(path) for path in trained]}, [])
+
+
+@cli.command("sweep")
+@click.argument("plan_file", metavar="PLAN.toml", type=_path)
+@click.option("--cohort", type=_path, required=True, help="Cohort that all runs are trained on.")
+@_runs_option
+@click.option("--list", "only_list", is_flag=True, help="Show the planned runs, train none.")
+@click.option(
+    "--ray",
+    "ray_here",
+    type=click.Choice(["local"]),
+    default=None,
+    help="Train several runs at once on this machine, by Ray.",
+)
+@click.option("--ray-address", default="", help="Train on this Ray cluster: auto, or HOST:PORT.")
+@click.option(
+    "--cpus-per-run",
+    type=click.FloatRange(0.1, 1024),
+    default=1.0,
+    show_default=True,
+    help="With Ray: CPUs that each run takes.",
+)
+@click.option(
+    "--gpus-per-run",
+    type=click.FloatRange(0, 64),
+    default=0.0,
+    show_default=True,
+    help="With Ray: GPUs that each run takes; 0.5 puts two on one.",
+)
+@_json_option
+def sweep_runs(
+    plan_file: Path,
+    cohort: Path,
+    runs: Path,
+    only_list: bool,
+    ray_here: str | None,
+    ray_address: str,
+    cpus_per_run: float,
+    gpus_per_run: float,
+    json: bool,
+) -> None:
+    """Train the runs that PLAN.toml plans, one after another (or at once, with Ray).
+
+    Interrupted, or started once more after a failure, it goes on where it was.
+    """
+    from core.plan import read_plan
+    from core.sweep import results_table, run_title, short_table
+    from core.sweep_on_ray import RayPlace
+
+    plan = read_plan(plan_file)
+    if only_list:
+        sentences = [f"{n}  {run_title(run)}" for n, run in enumerate(plan.runs, start=1)]
+        _say(json, {"runs": len(plan.runs)}, [*sentences, *plan.left_out])
+        return
+    address = ray_address or ray_here
+    place = RayPlace(address, cpus_per_run, gpus_per_run) if address else None
+    swept = _drive_sweep(cohort, plan, runs, place)
+    _print_table(short_table(swept))
+    table = results_table(swept)
+    _say(
+        json,
+        {
+            "table": runs / "sweep.csv",
+            "rows": [dict(zip(table.columns, row, strict=True)) for row in table.rows],
+        },
+        [f"Table: {runs / 'sweep.csv'}"],
+    )
+    n_failed = sum(row.state != "finished" for row in swept)
+    if n_failed:
+        raise RunError(
+            f"{n_failed} of {len(swept)} runs are not trained; the table says why. Start the "
+            "same command again to try those once more."
+        )
+
+
+def _drive_sweep(
+    cohort: Path, plan: Plan, runs: Path, place: RayPlace | None = None
+) -> tuple[SweepRun, ...]:
+    from core.sweep import sweep
+    from core.sweep_screen import SweepScreen
+
+    with SweepScreen(_console, plan.runs) as screen:
+        if place is None:
+            return _drive(sweep(cohort, plan, runs), screen.show)
+        from core.sweep_on_ray import sweep_on_ray
+
+        return _drive(sweep_on_ray(cohort, plan, runs, place), screen.show)
+
+
+@cli.command("leakage-meter")
+@click.argument("cohort", type=_path)
+@_preset_option
+@_settings_options("slices", "split", "training")
+@click.option("--seeds", default=1, show_default=True, help="Runs of each split, by their seed.")
+@click.option(
+    "--shuffled", is_flag=True, help="Train again with shuffled labels: the control for chance."
+)
+@_runs_option
+@_json_option
+def measure_leakage(
+    cohort: Path,
+    preset: str,
+    seeds: int,
+    shuffled: bool,
+    runs: Path,
+    json: bool,
+    **options: Any,  # noqa: ANN401 - settings by name
+) -> None:
+    """Train COHORT by slice and by subject alike: how many points of accuracy leakage adds."""
+    from core.honesty import leakage_meter, write_meter
+
+    chosen = _chosen(options, preset)
+    load_cohort(cohort).require_trainable()
+    meter = drive(leakage_meter(cohort, chosen, runs, seeds=seeds, with_shuffled=shuffled))
+    files = write_meter(meter, runs)
+    _print_table(meter.table())
+    _say(
+        json,
+        {
+            "runs": list(meter.runs),
+            "meters": [
+                {
+                    "labels": "shuffled" if item.shuffled else "true",
+                    "by_slice": item.by_slice,
+                    "by_subject": item.by_subject,
+                    "inflation": item.value,
+                    "low": item.low,
+                    "high": item.high,
+                    "test_subjects": item.subjects,
+                }
+                for item in meter.found
+            ],
+            "files": files,
+        },
+        [*meter.sentences(), f"Leakage meter: {files[0].parent}"],
+    )
+
+
+@cli.command("check-table")
+@click.argument("percentages", nargs=-1)
+@click.option("--n", type=click.IntRange(min=1), default=None, help="Cases, such as 504 slices.")
+@_json_option
+def check_table(percentages: tuple[str, ...], n: int | None, json: bool) -> None:
+    """Tell whether PERCENTAGES can be whole numbers out of N; without any, the paper's table."""
+    from core.analysis import table_check
+
+    if not percentages:
+        table = table_check.paper_check()
+        _print_table(table)
+        rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+        _say(json, {"rows": rows}, [table.caption])
+        return
+    if n is None:
+        raise click.UsageError("Say of how many cases: --n 504")
+    checks = [table_check.check_percentage(text, n) for text in percentages]
+    _say(
+        json,
+        {
+            "checks": [
+                {
+                    "percentage": check.printed,
+                    "n": check.n,
+                    "possible": check.is_possible,
+                    "counts": list(check.rounded or check.cut),
+                    "rounded": bool(check.rounded),
+                    "nearest": [list(near) for near in (check.below, check.above) if near],
+                }
+                for check in checks
+            ]
+        },
+        [check.sentence() for check in checks],
+    )
+
+
+@cli.command()
+@click.argument("run", type=_path)
+@click.option("--scans", default="", help="Only these scans: OAS1_0028_MR1,OAS1_0031_MR1.")
+@click.option(
+    "--part",
+    type=click.Choice(["test", "validation", "train", "all"]),
+    default="test",
+    show_default=True,
+)
+@click.option(
+    "--method", type=click.Choice(["pearson", "spearman"]), default="pearson", show_default=True
+)
+@click.option("--out", type=_path, default=None, help="Folder to write tables and figures into.")
+@_json_option
+def correlate(
+    run: Path, scans: str, part: str, method: Method, out: Path | None, json: bool
+) -> None:
+    """Correlate the FCL's rows of RUN with each other and with chosen scans."""
+    chosen = [name.strip() for name in scans.split(",") if name.strip()] or None
+    tables, files = drive(tasks.correlate(run, scans=chosen, part=part, method=method, out=out))
+    for table in tables:
+        _print_table(table)
+    result = {
+        table.name: [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+        for table in tables
+    }
+    _say(json, {"run": run, **result, "files": files}, [f"File: {path}" for path in files])
 
 
 @cli.command()
@@ -661,7 +991,8 @@ def weights(names: tuple[str, ...], json: bool) -> None:
 @_json_option
 def fit(table: Path, x_name: str | None, y_name: str | None, json: bool) -> None:
     """Fit any two columns of TABLE as the FCL weights are fitted."""
-    from core.analysis.fitting import centring_text, fit_polynomials, read_columns
+    from core.analysis.fitting import centring_text, fit_polynomials
+    from core.analysis.table_columns import read_columns
 
     x_used, y_used, x, y = read_columns(table, x=x_name, y=y_name)
     fits = fit_polynomials(x, y, degrees=(1, 2, 3, 4))

@@ -524,6 +524,17 @@ class TrainSettings:
         regimes=("frozen",),
     )
 
+    features_every: int = _setting(
+        0,
+        "Keep features every",
+        "Also keep the penultimate features of all slices before training and after every so many epochs, to see clouds and neural collapse over the epochs. Costs a forward pass over all slices each time. 0 keeps those of the last epoch only.",
+        low=0,
+        high=10_000,
+        unit="epochs",
+        advanced=True,
+        heading="What is kept",
+    )
+
     def on_one_cpu(self) -> TrainSettings:
         """Return these settings for one CPU: enough to read features of a trained network."""
         return dataclasses.replace(self, device="cpu", devices=1, nodes=1, precision="32")

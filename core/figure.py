@@ -91,7 +91,10 @@ class Curve:
 
 @dataclass(frozen=True)
 class Band:
-    """An area between ``low`` and ``high`` over ``x``, each of shape (n,)."""
+    """An area between ``low`` and ``high`` over ``x``, each of shape (n,).
+
+    ``in_legend`` False leaves it out of the legend: its curve is named there.
+    """
 
     name: str
     x: Array
@@ -99,6 +102,7 @@ class Band:
     high: Array
     colour: str = GREY
     opacity: float = 0.2
+    in_legend: bool = True
 
 
 @dataclass(frozen=True)

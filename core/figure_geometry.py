@@ -38,7 +38,8 @@ def legend_layers(panel: Panel) -> list[Layer]:
     """Return the layers that a legend names: one per name, none if the only one says no more."""
     named: dict[str, Layer] = {}
     for layer in panel.layers:
-        if layer.name and not isinstance(layer, HeatMap | Image):
+        is_named = not isinstance(layer, Band) or layer.in_legend
+        if layer.name and is_named and not isinstance(layer, HeatMap | Image):
             named.setdefault(layer.name, layer)
     if len(named) == 1 and next(iter(named)) in (panel.title, panel.x.label, panel.y.label):
         return []

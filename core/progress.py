@@ -122,7 +122,28 @@ class Logged:
     line: str
 
 
-Event: TypeAlias = Progress | Notice | RunStarted | EpochMetrics | BatchDone | Logged
+@dataclass(frozen=True)
+class SweepMoved:
+    """One run of a sweep has come to another state.
+
+    Attributes
+    ----------
+    index : int
+        Its place in the plan, from 0.
+    state : str
+        waiting, running, finished, stopped or failed.
+    text : str
+        Why it failed, or how far it is.
+    """
+
+    index: int
+    state: str
+    text: str = ""
+
+
+Event: TypeAlias = (
+    Progress | Notice | RunStarted | EpochMetrics | BatchDone | Logged | SweepMoved
+)
 T = TypeVar("T")
 # A long operation: yields events, returns its result, cleans up in ``finally``.
 # Closing the generator cancels it.
@@ -137,3 +158,10 @@ def run_to_end(operation: Operation[T]) -> T:
         except StopIteration as stop:
             result: T = stop.value
             return result
+
+
+def finished(made: T | Operation[T]) -> Operation[T]:
+    """Return ``made`` as it is, or what it returns where it is an operation."""
+    if isinstance(made, Generator):
+        return (yield from made)
+    return made

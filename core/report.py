@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import dataclasses
 import html
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from core import atomic_file, figure_file
-from core.analysis import comparison, correlation, evaluation, features, weights
+from core.analysis import (
+    comparison,
+    correlation,
+    evaluation,
+    features,
+    leakage_meter,
+    null_figures,
+    pairing,
+    paper_table,
+    scan_correlation,
+    scores,
+    weight_rows,
+    weights,
+)
+from core.analysis.control_runs import shuffled_label_runs
 from core.config import setting_fields
 from core.errors import AnalysisError
 from core.figure import Figure, Table
@@ -40,23 +56,46 @@ class AnalysisFiles:
 def run_figures(run: Run) -> Iterator[Callable[[], Figure]]:
     """Yield the makers of every figure of a run, the most telling first."""
     yield lambda: weights.fcl_scatter(run)
-    yield lambda: weights.fcl_null(run)
+    yield lambda: null_figures.fcl_null(run)
+    yield lambda: null_figures.nulls_figure(run, controls=shuffled_label_runs(run))
+    yield lambda: weight_rows.rows_figure(run)
+    if len(run.classes) > 2:
+        yield lambda: weights.pair_matrix(run)
+        yield lambda: null_figures.centred_rows_figure(run)
     yield lambda: features.feature_cloud(run)
     yield lambda: correlation.row_correlation(run)
-    yield lambda: correlation.weight_scan_correlation(run)
+    yield lambda: scan_correlation.weight_scan_correlation(run)
+    yield lambda: scan_correlation.scan_map(run)
+    yield lambda: scores.scores_figure(run)
+    yield lambda: scores.scores_figure(run, unit="subject")
     yield lambda: evaluation.confusion(run, by="slice")
     yield lambda: evaluation.confusion(run, by="subject")
+    yield lambda: evaluation.confusion(run, by="majority")
+    yield lambda: scores.roc(run)
+    yield lambda: scores.roc(run, unit="subject")
+    yield lambda: scores.calibration(run)
     yield lambda: evaluation.curves(run)
-    yield lambda: weights.row_sum_drift_figure(run)
+    yield lambda: null_figures.row_sum_drift_figure(run)
 
 
 def run_tables(run: Run) -> Iterator[Callable[[], Table]]:
     """Yield the makers of every table of a run."""
     yield lambda: evaluation.accuracy_table(run)
+    yield lambda: scores.scores_table(run)
+    yield lambda: scores.scores_table(run, unit="subject")
+    yield lambda: scores.scores_table(run, unit="majority")
+    yield lambda: scores.class_scores_table(run)
+    yield lambda: scores.calibration_table(run)
     yield lambda: weights.fits_table(run)
-    yield lambda: weights.null_table(run)
+    yield lambda: null_figures.null_table(run)
+    yield lambda: null_figures.nulls_table(run, controls=shuffled_label_runs(run))
+    if len(run.classes) > 2:
+        yield lambda: null_figures.centred_rows_table(run)
+    yield lambda: weight_rows.rows_table(run)
+    yield lambda: weight_rows.rows_by_epoch_table(run)
     yield lambda: correlation.row_correlation_table(run)
-    yield lambda: correlation.weight_scan_correlation_table(run)
+    yield lambda: scan_correlation.weight_class_correlation_table(run)
+    yield lambda: scan_correlation.weight_scan_correlation_table(run)
     yield lambda: features.dispersion_table(run)
     yield lambda: evaluation.confusion_table(run)
     yield lambda: weights.fcl_weights_table(run)
@@ -91,19 +130,52 @@ def write_analysis(run: Run, out: Path) -> Operation[AnalysisFiles]:
 def write_comparison(runs: Sequence[Run], out: Path) -> Operation[tuple[Table, AnalysisFiles]]:
     """Write Table 2 of several runs beside the paper's, and what it says of the claims."""
     yield Progress("Comparing runs", 0, len(runs))
-    table, claims = comparison.table_2(runs), comparison.claims(runs)
+    table = comparison.table_2(runs)
     tables, figures = list[Path](), list[Path]()
-    for item in (table, claims):
+    for item in (table, *comparison_tables(runs)):
         tables.append(out / f"{item.name}.csv")
         item.write(tables[-1])
-    with_features = [run for run in runs if run.has_features][:4]
-    if with_features:
-        yield Progress("Drawing feature clouds", len(runs), len(runs))
+    makers = comparison_figures(runs)
+    for done, make in enumerate(makers):
+        yield Progress("Drawing figures", done, len(makers))
         try:
-            figures += figure_file.write_figure(features.feature_clouds(with_features), out)
+            figures += figure_file.write_figure(make(), out)
         except AnalysisError as error:
             yield Notice(str(error))
     return table, AnalysisFiles(tuple(figures), tuple(tables))
+
+
+def comparison_tables(runs: Sequence[Run]) -> list[Table]:
+    """Return what several runs say beside Table 2: claims, the paper's rows, tests, leakage."""
+    tables = [comparison.claims(runs), paper_table.paper_table(runs)]
+    meters = [meter for run in runs[:1] for meter in leakage_meter.meters_of(runs, run.settings)]
+    if meters:
+        tables.append(leakage_meter.inflation_table(meters, leakage_meter.meter_warning(runs)))
+    with_features = [run for run in runs if run.has_features]
+    for number, other in enumerate(with_features[1:], start=2):
+        # Runs of other splits or labels have nothing to be paired by.
+        with contextlib.suppress(AnalysisError):
+            test = pairing.paired_test(with_features[0], other)
+            name = test.name if len(with_features) == 2 else f"{test.name}_1_{number}"
+            tables.append(dataclasses.replace(test, name=name))
+    return tables
+
+
+def comparison_figures(runs: Sequence[Run]) -> list[Callable[[], Figure]]:
+    """Return the makers of the figures of several runs."""
+    with_features = [run for run in runs if run.has_features][:4]
+    makers = list[Callable[[], Figure]]()
+    if any(comparison.is_comparable(run) and comparison.paper_row(run) for run in runs):
+        makers.append(lambda: paper_table.paper_figure(runs))
+    if with_features:
+        makers.append(lambda: features.feature_clouds(with_features))
+    if len(with_features) > 1:
+        makers.append(lambda: pairing.side_by_side(with_features))
+    meters = [meter for run in runs[:1] for meter in leakage_meter.meters_of(runs, run.settings)]
+    if meters:
+        warning = leakage_meter.meter_warning(runs)
+        makers.append(lambda: leakage_meter.inflation_figure(meters, warning))
+    return makers
 
 
 def write_html(runs: Sequence[Run], path: Path) -> Operation[Path]:

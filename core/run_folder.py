@@ -8,7 +8,7 @@ import itertools
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -135,6 +135,9 @@ class Features:
 
 
 _FEATURE_NAMES = ("penultimate", "logits", "label", "part", "subject", "session", "scan", "slice")
+# Features of earlier epochs, one file each; features.npz has those of the last epoch.
+EPOCH_FEATURES_FOLDER = "features_by_epoch"
+_HALF_MAX = float(np.finfo(np.float16).max)
 
 
 class Run:
@@ -305,6 +308,46 @@ class Run:
         """Features, logits and labels of every slice."""
         return Features(**self._arrays("features.npz", _FEATURE_NAMES))
 
+    @property
+    def feature_epochs(self) -> tuple[int, ...]:
+        """Epochs whose features are stored, in order; 0 is the state before training."""
+        done = self.record.get("epochs_done", 0)
+        last = done if isinstance(done, int) else 0
+        names = (path.stem for path in (self.path / EPOCH_FEATURES_FOLDER).glob("epoch_*.npz"))
+        numbers = {int(name[6:]) for name in names if name[6:].isdecimal()}
+        kept = {number for number in numbers if number <= last}
+        return tuple(sorted(kept | ({last} if self.has_features and last else set())))
+
+    def features_at(self, epoch: int | None = None) -> Features:
+        """Return the features of every slice after ``epoch`` (None: the last).
+
+        Those of earlier epochs were rounded to half precision when they were stored.
+
+        Raises
+        ------
+        RunError
+            If that epoch's features are not stored, or the file is damaged.
+        """
+        last = self.record.get("epochs_done", 0)
+        if epoch is None or (epoch == last and self.has_features):
+            return self.features
+        if epoch not in self.feature_epochs:
+            raise RunError(
+                f"Run '{self.name}' has no features of epoch {epoch}. Train with 'Keep features "
+                "every' to have them over the epochs."
+            )
+        file = f"{EPOCH_FEATURES_FOLDER}/{epoch_features_name(epoch)}"
+        data = self._arrays(file, ("penultimate", "logits"))
+        if len(data["logits"]) != len(self.features.label):
+            raise RunError(
+                f"'{file}' of run '{self.name}' is of other slices than features.npz. Delete it."
+            )
+        return replace(
+            self.features,
+            penultimate=data["penultimate"].astype(np.float32),
+            logits=data["logits"],
+        )
+
     def _arrays(self, file: str, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         path = self.path / file
         try:
@@ -391,6 +434,16 @@ class RunWriter:
             "features.npz", {name: getattr(features, name) for name in _FEATURE_NAMES}
         )
 
+    def write_epoch_features(self, epoch: int, features: Features) -> None:
+        """Write features and logits after ``epoch``; labels and names are in features.npz."""
+        (self.path / EPOCH_FEATURES_FOLDER).mkdir(exist_ok=True)
+        # Rounded to float16, half the room; beyond its range they would become infinite.
+        small = np.clip(features.penultimate, -_HALF_MAX, _HALF_MAX).astype(np.float16)
+        self._write_arrays(
+            f"{EPOCH_FEATURES_FOLDER}/{epoch_features_name(epoch)}",
+            {"penultimate": small, "logits": features.logits},
+        )
+
     def write_predictions(self, features: Features, classes: Sequence[str]) -> None:
         """Write ``predictions.csv``: labels, logits and probabilities of every slice."""
         probability = softmax(features.logits)
@@ -425,6 +478,11 @@ class RunWriter:
         out = io.BytesIO()
         np.savez(out, **arrays)  # type: ignore[arg-type]
         atomic_file.write_bytes(self.path / file, out.getvalue())
+
+
+def epoch_features_name(epoch: int) -> str:
+    """Return the name of the file with the features after ``epoch``."""
+    return f"epoch_{epoch:05d}.npz"
 
 
 def create_run(runs: Path, settings: RunSettings, record: Mapping[str, Any]) -> RunWriter:

@@ -102,6 +102,19 @@ def take_lock(folder: Path) -> RunLock:
     raise RunInUseError(in_use_sentence(folder, _read_holder(path)))
 
 
+def require_free(folder: Path) -> None:
+    """Refuse to change a run that another program writes to.
+
+    Raises
+    ------
+    RunInUseError
+        With since when, and where.
+    """
+    holder = holder_of(folder)
+    if holder is not None:
+        raise RunInUseError(in_use_sentence(folder, holder))
+
+
 def in_use_sentence(folder: Path, holder: Holder) -> str:
     """Return why a run can only be looked at."""
     return (

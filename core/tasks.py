@@ -15,21 +15,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import config
 from core.config import Cut, RunSettings, SliceSettings
 from core.data import cohort as cohort_file
 from core.data.cohort import Cohort, Scan
 from core.errors import CohortError, MriFclError, RunError
+from core.figure import Table
 from core.progress import Notice, Operation, Progress
 from core.run_folder import Run, is_run
-from core.run_lock import holder_of, in_use_sentence
+from core.run_lock import holder_of, in_use_sentence, require_free
+from core.run_log import with_log
 
 if TYPE_CHECKING:
+    from core.analysis.correlation import Method
     from core.data.folder_look import FolderLook, KnownCohort
     from core.data.layout import Layout, LayoutKind
     from core.data.leakage import LeakageAudit, LeakingPair, LeakingSlice
     from core.data.slices import SliceSet
     from core.data.split import Split
+    from core.training.probe_result import ProbeResult
     from core.training.weights_entry import WeightsState
 
 
@@ -622,7 +625,14 @@ def train(cohort_folder: Path, settings: RunSettings, runs: Path) -> Operation[P
     from core.training import train as training
 
     cohort = cohort_file.load_cohort(cohort_folder)
-    return (yield from training.train(cohort, cohort_folder, settings, runs))
+    operation = training.train(cohort, cohort_folder, settings, runs)
+    if settings.training.precision != "32":
+        yield Notice(
+            f"This run is trained in half precision ({settings.training.precision}): its numbers "
+            "are not those of 32 bit, and on some devices it is slower. 'mri-fcl probe' measures "
+            "it."
+        )
+    return (yield from with_log(operation, settings, hidden=_names_in(cohort)))
 
 
 def resume(run_folder: Path) -> Operation[Path]:
@@ -630,8 +640,32 @@ def resume(run_folder: Path) -> Operation[Path]:
     yield Progress("Starting torch")
     from core.training import train as training
 
-    cohort = cohort_file.load_cohort(cohort_folder_of(Run(run_folder)))
-    return (yield from training.resume(run_folder, cohort))
+    # Before the log: that of a run which another program trains is not ours to write.
+    require_free(run_folder)
+    run = Run(run_folder)
+    cohort = cohort_file.load_cohort(cohort_folder_of(run))
+    operation = training.resume(run_folder, cohort)
+    return (yield from with_log(operation, run.settings, resumed=run, hidden=_names_in(cohort)))
+
+
+def load_torch() -> Operation[None]:
+    """Import torch and what training needs, ahead of its use."""
+    from core.training import warm_up
+
+    yield from warm_up.load_torch()
+
+
+def probe_precision(settings: RunSettings) -> Operation[ProbeResult]:
+    """Measure in which precision training is fastest here; see :mod:`core.training.probe`."""
+    yield from load_torch()
+    from core.training import probe
+
+    return (yield from probe.probe_precision(settings))
+
+
+def _names_in(cohort: Cohort) -> set[str]:
+    """Return all names that a log should not hold."""
+    return {name for scan in cohort.scans for name in (scan.subject, scan.key)}
 
 
 def open_run(run_folder: Path) -> Operation[Run]:
@@ -663,6 +697,45 @@ def compare(run_folders: Sequence[Path], out: Path) -> Operation[Any]:
     return (yield from report.write_comparison([Run(path) for path in run_folders], out))
 
 
+def correlate(
+    run_folder: Path,
+    *,
+    scans: Sequence[str] | None = None,
+    part: str = "test",
+    method: Method = "pearson",
+    out: Path | None = None,
+) -> Operation[tuple[list[Table], list[Path]]]:
+    """Correlate a run's FCL rows with each other and with scans; return tables and files.
+
+    Figures and tables are written only where ``out`` is given.
+    """
+    from core import figure_file
+    from core.analysis import correlation, scan_correlation
+
+    run = yield from open_run(run_folder)
+    yield Progress("Correlating")
+    chosen: dict[str, Any] = {"part": part, "method": method, "scans": scans}
+    tables = [
+        correlation.row_correlation_table(run, method=method),
+        scan_correlation.weight_class_correlation_table(run, **chosen),
+        scan_correlation.weight_scan_correlation_table(run, **chosen),
+    ]
+    if out is None:
+        return tables, []
+    files = []
+    for table in tables:
+        files.append(out / f"{table.name}.csv")
+        table.write(files[-1])
+    for figure in (
+        correlation.row_correlation(run, method=method),
+        scan_correlation.weight_scan_correlation(run, **chosen),
+        scan_correlation.scan_map(run, **chosen),
+    ):
+        yield Progress("Drawing figures")
+        files += figure_file.write_figure(figure, out)
+    return tables, files
+
+
 def report_html(run_folders: Sequence[Path], path: Path) -> Operation[Path]:
     """Write the report page of the runs."""
     from core import report
@@ -671,41 +744,6 @@ def report_html(run_folders: Sequence[Path], path: Path) -> Operation[Path]:
     for folder in run_folders:
         runs.append((yield from open_run(folder)))
     return (yield from report.write_html(runs, path))
-
-
-def paper(
-    cohort_folder: Path, settings: RunSettings, runs: Path, rows: Sequence[int]
-) -> Operation[list[Path]]:
-    """Train the rows of the paper's Table 2 (numbered from 1), one after the other.
-
-    A row that cannot be trained (its pretrained weights are missing) is said in a Notice.
-    """
-    from core.analysis.comparison import PAPER_TABLE_2
-
-    trained: list[Path] = []
-    for number, row in enumerate(PAPER_TABLE_2, start=1):
-        if rows and number not in rows:
-            continue
-        yield Notice(
-            f"Row {number}: {config.NETWORK_TITLES[row.network]}, "
-            f"{row.regime}, {row.epochs} epochs."
-        )
-        chosen = config.change(
-            settings,
-            {
-                "network": row.network,
-                "regime": "scratch" if row.regime == "scratch long" else row.regime,
-                "epochs": row.epochs,
-                "learning_rate": None,
-            },
-        )
-        try:
-            trained.append((yield from train(cohort_folder, chosen, runs)))
-        except MriFclError as error:
-            yield Notice(f"Row {number} was not trained: {error}")
-    if not trained:
-        raise RunError("No row could be trained. The sentences above say why.")
-    return trained
 
 
 def look_up_weights(networks: Sequence[str], asked: str) -> Operation[list[WeightsState]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QUrl, Signal
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import Qt, QUrl, Signal
+from PySide6.QtGui import QDesktopServices, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QSplitter,
     QStackedWidget,
     QTabWidget,
     QVBoxLayout,
@@ -19,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from core import tasks
+from core.analysis.activation_map import row_of_slice
 from core.config import RunSettings
 from core.progress import Operation
 from core.run_folder import Run
@@ -27,6 +29,9 @@ from mrifcl_gui.audit_page import AuditPage
 from mrifcl_gui.comparison_view import ComparisonView
 from mrifcl_gui.figure_tab import FigureTab
 from mrifcl_gui.job import Job
+from mrifcl_gui.map_views import FEATURE_VIEW, MAPS
+from mrifcl_gui.selection import Selection
+from mrifcl_gui.slice_panel import SlicePanel
 
 
 class AnalysisTabs(QWidget):
@@ -58,6 +63,12 @@ class AnalysisTabs(QWidget):
         self._facts.setWordWrap(True)
         self.tabs = QTabWidget(self)
         self.tabs.setDocumentMode(True)
+        self.selection = Selection(self)
+        self.slice_panel = SlicePanel(self.selection, self)
+        self.slice_panel.job_started.connect(self.job_started)
+        self.slice_panel.problem.connect(self.problem)
+        self.slice_panel.feature_requested.connect(self._on_feature_requested)
+        self.selection.changed.connect(self._on_selection)
         self.comparison = ComparisonView(self)
         self.audit = AuditPage(self)
         self._build_tabs()
@@ -91,9 +102,13 @@ class AnalysisTabs(QWidget):
         self.tabs.setCurrentWidget(self.comparison)
 
     def _build_tabs(self) -> None:
-        for spec in TABS:
+        for spec in (*TABS, MAPS):
             tab = FigureTab(spec, self)
             tab.problem.connect(self.problem)
+            tab.job_started.connect(self.job_started)
+            tab.figure_view.point_clicked.connect(self._on_point_clicked)
+            tab.figure_view.points_lassoed.connect(self.selection.choose)
+            tab.drawn.connect(self._on_tab_drawn)
             self.figure_tabs.append(tab)
             self.tabs.addTab(tab, spec.title)
         self.tabs.addTab(self.comparison, self.tr("Table 2"))
@@ -142,17 +157,68 @@ class AnalysisTabs(QWidget):
         head.addWidget(self._choice)
         head.addWidget(self._facts, 1)
         layout.addLayout(head)
-        layout.addWidget(self.tabs, 1)
+        splitter = QSplitter(Qt.Orientation.Horizontal, page)
+        splitter.addWidget(self.tabs)
+        splitter.addWidget(self.slice_panel)
+        splitter.setStretchFactor(0, 1)
+        splitter.setCollapsible(0, False)
+        layout.addWidget(splitter, 1)
+        self._build_shortcuts(page)
         return page
+
+    def _build_shortcuts(self, page: QWidget) -> None:
+        steps = (("Alt+Right", self.slice_panel.step_on), ("Alt+Left", self.slice_panel.step_back))
+        for keys, slot in steps:
+            shortcut = QShortcut(QKeySequence(keys), page)
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.activated.connect(slot)
 
     def _on_run_chosen(self) -> None:
         run = self.run
         self._facts.setText(_facts(run) if run else "")
+        self.selection.set_run(run)
         for tab in self.figure_tabs:
             tab.show_run(run)
         self._report.show_run(run)
         self.audit.set_target(run.path if run else None, run.settings if run else RunSettings())
         self._on_tab_changed()
+
+    def choose_slice(self, scan: str, number: int) -> bool:
+        """Choose the slice of a scan nearest to ``number`` in the run on screen.
+
+        It lights up in the feature cloud, which comes to the front. Return whether the run has
+        seen the scan.
+        """
+        run = self.run
+        row = row_of_slice(run, scan, number) if run is not None and run.has_features else None
+        if row is None:
+            return False
+        self._bring_cloud_to_front()
+        self.selection.choose_row(row)
+        return True
+
+    def _bring_cloud_to_front(self) -> None:
+        for tab in self.figure_tabs:
+            if tab.title == "Features":
+                self.tabs.setCurrentWidget(tab)
+
+    def _on_point_clicked(self, name: str) -> None:
+        self.selection.choose([name])
+
+    def _on_selection(self) -> None:
+        for tab in self.figure_tabs:
+            tab.show_selection(self.selection)
+
+    def _on_tab_drawn(self) -> None:
+        tab = self.sender()
+        if isinstance(tab, FigureTab):
+            tab.show_selection(self.selection)
+
+    def _on_feature_requested(self) -> None:
+        for tab in self.figure_tabs:
+            if tab.title == MAPS.title:
+                tab.choose_view(FEATURE_VIEW)
+                self.tabs.setCurrentWidget(tab)
 
     def _on_tab_changed(self) -> None:
         current = self.tabs.currentWidget()

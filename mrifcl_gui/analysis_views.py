@@ -6,8 +6,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from core.analysis import correlation, evaluation, features, weights
+from core.analysis import (
+    control_runs,
+    correlation,
+    evaluation,
+    features,
+    null_figures,
+    scan_correlation,
+    scores,
+    weight_rows,
+    weights,
+)
 from core.figure import Figure, Table
+from core.progress import Operation
 from core.run_folder import Run
 
 # Value of each option by its name; "epoch" is an int, or None for the last.
@@ -34,11 +45,15 @@ class View:
     """One figure of a tab: how it is made, its table, its options, and what is seen."""
 
     title: str
-    figure: Callable[[Run, Options], Figure]
+    figure: Callable[[Run, Options], Figure | Operation[Figure]]
     help: str
-    table: Callable[[Run, Options], Table] | None = None
+    table: Callable[[Run, Options], Table | Operation[Table]] | None = None
     choices: tuple[Choice, ...] = ()
     has_epochs: bool = False
+    # Whether it is made anew for other chosen slices ("rows") or another feature ("channel").
+    follows_selection: bool = False
+    # Whether it may take long enough to be listed with the background tasks.
+    is_long: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,7 +70,15 @@ _PART = Choice(
     (("test", "Test"), ("validation", "Validation"), ("train", "Training"), ("all", "All slices")),
 )
 _BY = Choice("by", "One dot a", (("slice", "slice"), ("subject", "subject (mean)")))
-_COUNT_BY = Choice("by", "Count", (("slice", "slices"), ("subject", "subjects")))
+_UNIT = Choice(
+    "unit",
+    "Count",
+    (
+        ("slice", "slices"),
+        ("subject", "subjects (mean)"),
+        ("majority", "subjects (majority)"),
+    ),
+)
 _METHOD = Choice("method", "Correlation", (("pearson", "Pearson"), ("spearman", "Spearman")))
 
 
@@ -66,7 +89,40 @@ def _pairs(run: Run) -> Values:
     return ((None, "All pairs"), *((pair, f"{pair[0]} and {pair[1]}") for pair in pairs))
 
 
+def _controls(run: Run) -> Values:
+    found = control_runs.shuffled_label_runs(run)
+    if not found:
+        return ()
+    each = ((control.path, control.name) for control in found)
+    return ((None, "none"), ("all", f"all beside it ({len(found)})"), *each)
+
+
+def _positives(run: Run) -> Values:
+    # With more classes each is measured against all others: none is the positive one.
+    return tuple((name, name) for name in run.classes) if len(run.classes) == 2 else ()
+
+
+def _scan_choices(run: Run) -> Values:
+    if not run.has_features:
+        return ()
+    names = sorted(set(run.features.scan.tolist()))
+    return ((None, "All scans"), *(((name,), name) for name in names))
+
+
+_POSITIVE = Choice("positive", "Sensitivity of", _positives)
+_SCANS = Choice("scans", "Scans", _scan_choices)
 _PAIR = Choice("pair", "Classes", _pairs)
+_CONTROLS = Choice("controls", "Shuffled labels", _controls)
+_BANDS = Choice(
+    "bands",
+    "95 % bands",
+    (
+        ((), "none"),
+        (("confidence",), "confidence"),
+        (("prediction",), "prediction"),
+        (("confidence", "prediction"), "both"),
+    ),
+)
 
 
 def _scatter(run: Run, options: Options) -> Figure:
@@ -76,24 +132,87 @@ def _scatter(run: Run, options: Options) -> Figure:
         pair=options["pair"],
         epoch=options["epoch"],
         degrees=degrees,
+        bands=options["bands"],
         show_null=options["null"],
     )
 
 
-def _fits(run: Run, options: Options) -> Table:
+def _fits(run: Run, options: Options) -> Table | Operation[Table]:
+    if options["permutations"]:
+        return weights.fits_table_with_permutations(
+            run, pair=options["pair"], epoch=options["epoch"]
+        )
+    return weights.fits_table(run, pair=options["pair"], epoch=options["epoch"])
+
+
+def _matrix(run: Run, options: Options) -> Figure:
+    return weights.pair_matrix(run, epoch=options["epoch"])
+
+
+def _all_fits(run: Run, options: Options) -> Table:
     return weights.fits_table(run, epoch=options["epoch"])
 
 
 def _null(run: Run, options: Options) -> Figure:
-    return weights.fcl_null(run, pair=options["pair"], epoch=options["epoch"])
+    return null_figures.fcl_null(
+        run,
+        pair=options["pair"],
+        epoch=options["epoch"],
+        show_start=options["start"],
+        show_permuted=options["permuted"],
+        controls=_chosen_controls(run, options),
+    )
 
 
 def _null_table(run: Run, options: Options) -> Table:
-    return weights.null_table(run, epoch=options["epoch"])
+    return null_figures.null_table(run, epoch=options["epoch"])
+
+
+def _nulls(run: Run, options: Options) -> Figure:
+    return null_figures.nulls_figure(
+        run,
+        pair=options["pair"],
+        epoch=options["epoch"],
+        controls=_chosen_controls(run, options),
+    )
+
+
+def _nulls_table(run: Run, options: Options) -> Table:
+    return null_figures.nulls_table(
+        run,
+        pair=options["pair"],
+        epoch=options["epoch"],
+        controls=_chosen_controls(run, options),
+    )
+
+
+def _centred(run: Run, options: Options) -> Figure:
+    return null_figures.centred_rows_figure(run, epoch=options["epoch"])
+
+
+def _centred_table(run: Run, options: Options) -> Table:
+    return null_figures.centred_rows_table(run, epoch=options["epoch"])
 
 
 def _drift(run: Run, _options: Options) -> Figure:
-    return weights.row_sum_drift_figure(run)
+    return null_figures.row_sum_drift_figure(run)
+
+
+def _row_figure(run: Run, options: Options) -> Figure:
+    return weight_rows.rows_figure(run, epoch=options["epoch"])
+
+
+def _row_table(run: Run, options: Options) -> Table:
+    return weight_rows.rows_table(run, epoch=options["epoch"])
+
+
+def _chosen_controls(run: Run, options: Options) -> tuple[Run, ...]:
+    chosen = options["controls"]
+    if chosen is None:
+        return ()
+    if chosen == "all":
+        return control_runs.shuffled_label_runs(run)
+    return control_runs.chosen_controls(run, [chosen])
 
 
 def _cloud(run: Run, options: Options) -> Figure:
@@ -115,17 +234,59 @@ def _rows_table(run: Run, options: Options) -> Table:
 
 
 def _scans(run: Run, options: Options) -> Figure:
-    return correlation.weight_scan_correlation(run, part=options["part"], method=options["method"])
+    return scan_correlation.weight_scan_correlation(
+        run, part=options["part"], method=options["method"], scans=options["scans"]
+    )
 
 
 def _scans_table(run: Run, options: Options) -> Table:
-    return correlation.weight_scan_correlation_table(
-        run, part=options["part"], method=options["method"]
+    return scan_correlation.weight_class_correlation_table(
+        run, part=options["part"], method=options["method"], scans=options["scans"]
+    )
+
+
+def _each_scan(run: Run, options: Options) -> Figure:
+    return scan_correlation.scan_map(
+        run, part=options["part"], method=options["method"], scans=options["scans"]
+    )
+
+
+def _each_scan_table(run: Run, options: Options) -> Table:
+    return scan_correlation.weight_scan_correlation_table(
+        run, part=options["part"], method=options["method"], scans=options["scans"]
     )
 
 
 def _confusion(run: Run, options: Options) -> Figure:
-    return evaluation.confusion(run, part=options["part"], by=options["by"])
+    return evaluation.confusion(run, part=options["part"], by=options["unit"])
+
+
+def _scores(run: Run, options: Options) -> Figure:
+    return scores.scores_figure(
+        run, part=options["part"], unit=options["unit"], positive=options["positive"]
+    )
+
+
+def _scores_table(run: Run, options: Options) -> Table:
+    return scores.scores_table(
+        run, part=options["part"], unit=options["unit"], positive=options["positive"]
+    )
+
+
+def _roc(run: Run, options: Options) -> Figure:
+    return scores.roc(run, part=options["part"], unit=options["unit"], positive=options["positive"])
+
+
+def _class_scores(run: Run, options: Options) -> Table:
+    return scores.class_scores_table(run, part=options["part"], unit=options["unit"])
+
+
+def _calibration(run: Run, options: Options) -> Figure:
+    return scores.calibration(run, part=options["part"], unit=options["unit"])
+
+
+def _calibration_table(run: Run, options: Options) -> Table:
+    return scores.calibration_table(run, part=options["part"], unit=options["unit"])
 
 
 def _curves(run: Run, _options: Options) -> Figure:
@@ -154,8 +315,19 @@ TABS: tuple[Tab, ...] = (
                     Choice("degree_2", "Quadratic", ticked=True),
                     Choice("degree_3", "Cubic", ticked=True),
                     Choice("degree_4", "4th degree", ticked=True),
+                    _BANDS,
                     Choice("null", "Null line and band", ticked=True),
+                    Choice("permutations", "Permutation p (takes seconds)"),
                 ),
+                has_epochs=True,
+            ),
+            View(
+                "Matrix of pairs",
+                _matrix,
+                "Every class against every other at once. Below the diagonal the weights with the "
+                "fit that the statistics support, above it the same turned: difference against "
+                "sum. On the diagonal the weights of each class, counted.",
+                _all_fits,
                 has_epochs=True,
             ),
             View(
@@ -163,9 +335,44 @@ TABS: tuple[Tab, ...] = (
                 _null,
                 "The same weights turned: the sum of the rows keeps its initial value under SGD "
                 "without weight decay, only the difference is learned and only it decides. The "
-                "learned fraction L says how much of the picture training made.",
+                "learned fraction L says how much of the picture is difference: (K - 1)/K before "
+                "training, 1 when only differences are left. Switch on what it is to be compared "
+                "with.",
                 _null_table,
-                (_PAIR,),
+                (
+                    _PAIR,
+                    Choice("start", "This run before training", ticked=True),
+                    Choice("permuted", "Permuted rows"),
+                    _CONTROLS,
+                ),
+                has_epochs=True,
+            ),
+            View(
+                "Beside every null",
+                _nulls,
+                "The scatter's correlation and slope beside what softmax and the start predict, "
+                "this run before training, shuffled rows, and runs of shuffled labels from the "
+                "same folder. Where a run of shuffled labels comes as far, the scatter says "
+                "nothing of the classes.",
+                _nulls_table,
+                (_PAIR, _CONTROLS),
+                has_epochs=True,
+            ),
+            View(
+                "Without the mean row",
+                _centred,
+                "Correlations of the rows once the row they share is taken away. K symmetric "
+                "classes sit at -1/(K - 1); only departures say that two classes are closer to "
+                "each other than to the others. With two classes it is always -1.",
+                _centred_table,
+                has_epochs=True,
+            ),
+            View(
+                "Row by row",
+                _row_figure,
+                "How the weights of each class are distributed, against the start, and how spread "
+                "and bias move over the epochs. Training turns the uniform start into tails.",
+                _row_table,
                 has_epochs=True,
             ),
             View(
@@ -209,7 +416,15 @@ TABS: tuple[Tab, ...] = (
                 "Correlation of each row with the penultimate features of the slices, averaged by "
                 "true class. A class whose row fits its own scans stands out on the diagonal.",
                 _scans_table,
-                (_PART, _METHOD),
+                (_PART, _METHOD, _SCANS),
+            ),
+            View(
+                "Rows with each scan",
+                _each_scan,
+                "The same correlations scan by scan, one column a row of the final layer. A scan "
+                "that fits another class's row better than its own is worth a look.",
+                _each_scan_table,
+                (_PART, _METHOD, _SCANS),
             ),
         ),
     ),
@@ -220,9 +435,35 @@ TABS: tuple[Tab, ...] = (
                 "Confusion",
                 _confusion,
                 "True class in rows, predicted class in columns. By subject, the logits of a "
-                "subject's slices are averaged first.",
+                "subject's slices are averaged first, or most of its slices decide.",
                 _accuracy,
-                (_PART, _COUNT_BY),
+                (_PART, _UNIT),
+            ),
+            View(
+                "Scores",
+                _scores,
+                "Each number with its 95 % interval. Whole subjects are drawn again and again "
+                "(bootstrap), since slices of one subject are alike. With few subjects take "
+                "Wilson's interval, which counts one case a subject.",
+                _scores_table,
+                (_PART, _UNIT, _POSITIVE),
+            ),
+            View(
+                "ROC",
+                _roc,
+                "How many of a class are found against how many others are taken for it, as the "
+                "threshold moves. The symbol is where the network itself decides. AUC 0.5 is "
+                "chance.",
+                _class_scores,
+                (_PART, _UNIT, _POSITIVE),
+            ),
+            View(
+                "Calibration",
+                _calibration,
+                "Does a probability of 0.9 mean right in 9 of 10? Dots below the dashed line: "
+                "the network is surer than it is right. ECE is the mean distance to the line.",
+                _calibration_table,
+                (_PART, _UNIT),
             ),
             View(
                 "Curves",

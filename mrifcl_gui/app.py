@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+from PySide6.QtCore import QTimer
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 from qasync import QEventLoop
@@ -20,6 +21,9 @@ from mrifcl_gui.session import Session
 from mrifcl_gui.theme import apply_theme
 
 logger = logging.getLogger(__name__)
+
+# Long enough for the first paint, too short for a first click.
+WARM_UP_MS = 200
 
 
 def run_window(arguments: list[str]) -> int:
@@ -48,6 +52,7 @@ def run_window(arguments: list[str]) -> int:
     session = Session()
     window = MainWindow(session)
     window.show()
+    QTimer.singleShot(WARM_UP_MS, session, session.warm_up)
     if paths:
         session.open_paths(paths)
     with loop:

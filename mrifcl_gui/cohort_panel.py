@@ -68,12 +68,15 @@ class CohortPanel(QWidget):
     audit_requested = Signal()
     compare_requested = Signal(object)  # Scan, to be answered with show_compared
     thumbnails_wanted = Signal(list)  # of Scan, to be answered with show_thumbnails
+    cloud_requested = Signal(object, int)  # Scan, number of its slice that is looked at
     check_requested = Signal()  # to be answered with set_checking and show_checked
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._cohort: Cohort | None = None
         self._shown: Scan | None = None
+        self._strip_words = ""
+        self._awaited: tuple[str, int, NDArray[np.float32] | None, str] | None = None
         self._strip_of: tuple[NDArray[np.uint8], tuple[int, ...], Scan, str] | None = None
         self._notes: list[str] = []
         self._undo_stack = QUndoStack(self)
@@ -185,6 +188,7 @@ class CohortPanel(QWidget):
         numbers = scan.slice_numbers or tuple(range(1, len(pixels) + 1))
         self._viewer.show_pictures(pixels, numbers, _title(scan))
         self._mark_slice()
+        self._go_to_awaited()
 
     def show_strip(
         self,
@@ -193,8 +197,9 @@ class CohortPanel(QWidget):
         scan: Scan,
         *,
         plane: str = "axial",
+        are_layers: bool = False,
     ) -> None:
-        """Show the slices of ``scan`` as the network sees them.
+        """Show the slices of ``scan`` as the network sees them, or the layers of its cube.
 
         Parameters
         ----------
@@ -205,15 +210,23 @@ class CohortPanel(QWidget):
             Ignored unless it is the scan chosen now.
         plane : {"axial", "coronal", "sagittal"}
             Which slices of a volume they are.
+        are_layers : bool
+            Whether the network sees them all at once, as a cube.
         """
         if self._is_late(scan):
             return
+        self._strip_words = (
+            self.tr("As the network sees it: a cube of {n} layers, {label}")
+            if are_layers
+            else self.tr("As the network sees them: {n} slices, {label}")
+        )
         self._strip_of = (pixels, tuple(int(number) for number in numbers), scan, plane)
         self._write_strip()
         self._strip_box.setVisible(True)
         # Ready-made slices need no second strip of the same.
         self._viewer.set_strip_visible(False)
         self._mark_slice()
+        self._go_to_awaited()
 
     def show_slice_settings(self, text: str) -> None:
         """Say in the bottom line which slices are cut."""
@@ -336,6 +349,7 @@ class CohortPanel(QWidget):
         self._viewer.set_viewer_layout(ViewerLayout(*preferences.viewer_layout()))
         self._viewer.layout_changed.connect(self._on_layout_changed)
         self._viewer.failed.connect(self.show_problem)
+        self._viewer.cloud_requested.connect(self._on_cloud_requested)
         self._strip = SliceStrip()
         self._strip.slice_chosen.connect(self._on_strip_chosen)
         self._strip_label = QLabel(self.tr("As the network sees them"))
@@ -451,11 +465,7 @@ class CohortPanel(QWidget):
         label = self._present(scan).label
         labels = class_labels(self._cohort)
         order = labels.index(label) if label in labels else 0
-        self._strip_label.setText(
-            self.tr("As the network sees them: {n} slices, {label}").format(
-                n=len(numbers), label=label
-            )
-        )
+        self._strip_label.setText(self._strip_words.format(n=len(numbers), label=label))
         colour = class_colour(label, order)
         self._strip.show_slices(pixels, numbers, colour, self._strip.current)
         if scan.kind == "volume":
@@ -468,6 +478,48 @@ class CohortPanel(QWidget):
             return
         numbers = self._strip_of[1]
         self._strip.set_current(numbers.index(number) if number in numbers else None)
+
+    def show_slice(self, key: str, number: int) -> bool:
+        """Choose a scan and, once it is read, its slice; return whether the cohort has it."""
+        scans = self._cohort.scans if self._cohort is not None else ()
+        if not any(scan.key == key for scan in scans):
+            return False
+        self._awaited = (key, number, None, "")
+        if self._shown is not None and self._shown.key == key:
+            self._go_to_awaited()
+        else:
+            self._scans.filter_box.clear()
+            self._scans.select(key)
+        return True
+
+    def show_map(self, key: str, number: int, values: NDArray[np.float32], words: str) -> bool:
+        """Lay a map (X, Y, Z) over a scan, which is chosen first; see :meth:`show_slice`."""
+        if not self.show_slice(key, number):
+            return False
+        self._awaited = (key, number, values, words)
+        if self._shown is not None and self._shown.key == key:
+            self._go_to_awaited()
+        return True
+
+    def _go_to_awaited(self) -> None:
+        """Go to the slice, and lay over the map, that were asked for before the scan was read."""
+        if self._awaited is None or self._shown is None or self._awaited[0] != self._shown.key:
+            return
+        _, number, values, words = self._awaited
+        if self._shown.kind != "volume":
+            self._viewer.set_picture_number(number)
+        elif self._strip_of is None or self._strip_of[2].key != self._shown.key:
+            return  # along which plane slices are counted comes with the strip
+        else:
+            self._viewer.set_slice(self._strip_of[3], number)
+            if values is not None:
+                self._viewer.set_map(values, words)
+        self._awaited = None
+
+    def _on_cloud_requested(self) -> None:
+        number = self._viewed_number()
+        if self._shown is not None and number is not None:
+            self.cloud_requested.emit(self._shown, number)
 
     def _viewed_number(self) -> int | None:
         if self._shown is None or self._strip_of is None:

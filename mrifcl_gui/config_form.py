@@ -259,6 +259,24 @@ class ConfigForm(QWidget):
                 row.editor.setFocus(Qt.FocusReason.OtherFocusReason)
                 return
 
+    def settings_if_right(self) -> RunSettings | None:
+        """Return the settings as typed so far; None where a field is wrong, which is not said."""
+        values = {}
+        try:
+            for name, row in self._rows.items():
+                values[name] = row.read()
+            return config.change(self._base, self._changed(values))
+        except SettingsError:
+            return None
+
+    def add_below(self, name: str, widget: QWidget) -> None:
+        """Put ``widget`` below the control of the setting ``name``."""
+        self._rows[name].add_below(widget)
+
+    def set_warning(self, name: str, text: str) -> None:
+        """Say what speaks against the value of the setting ``name`` although it is allowed."""
+        self._rows[name].set_warning(text)
+
     def editor(self, name: str) -> QWidget:
         """Return the control of the setting ``name``."""
         return self._rows[name].editor
@@ -462,6 +480,12 @@ class _FieldRow(QWidget):
             If it is not allowed.
         """
         return self.field.parse(self.raw())
+
+    def add_below(self, widget: QWidget) -> None:
+        """Put ``widget`` below the control and what is said of it."""
+        layout = self.layout()
+        assert isinstance(layout, QGridLayout)
+        layout.addWidget(widget, layout.rowCount(), 1, 1, 3)
 
     def show_fault(self, text: str) -> None:
         """Say what is wrong; an empty text brings back the warning, if any."""

@@ -19,7 +19,7 @@ from PySide6.QtGui import (
     QPen,
     QShowEvent,
 )
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
 from core.figure import GREEN, Symbol
 from core.progress import BatchDone, EpochMetrics
@@ -35,6 +35,8 @@ MOST_POINTS = 2000
 LARGEST_LOSS = 1e6
 # Below this pyqtgraph's own transforms fail.
 SMALLEST_TOP = 1e-9
+LEAST_OF_TOP = 1e-6
+MOST_SMOOTHING = 95  # per cent
 _NAMES = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
 
 
@@ -58,6 +60,30 @@ def clean(x: Array, y: Array) -> tuple[Array, Array, NDArray[np.int32]]:
     return x[keep], y[keep], connect
 
 
+def smooth(y: Array, weight: float) -> Array:
+    """Return ``y`` (m,) as a running mean in which each value before counts ``weight`` as much.
+
+    The first values are means of few, not pulled towards 0: Kingma & Ba (2015), Adam,
+    section 3, correct a running mean so.
+    """
+    smoothed = np.empty(len(y))
+    total = weights = 0.0
+    for place, value in enumerate(y):
+        total, weights = weight * total + value, weight * weights + 1.0
+        smoothed[place] = total / weights
+    return smoothed
+
+
+def thin(*columns: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    """Return every n-th entry of each column, and the last, so that few enough are drawn."""
+    n = len(columns[0])
+    if n <= MOST_POINTS:
+        return columns
+    step = -(-n // (MOST_POINTS - 1))
+    places = np.append(np.arange(0, n - 1, step), n - 1)
+    return tuple(column[places] for column in columns)
+
+
 class CurvesView(QWidget):
     """Two plots side by side: loss, and accuracy in per cent, against the epoch.
 
@@ -70,7 +96,9 @@ class CurvesView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._epochs = 1
-        self._columns: dict[str, list[float]] = {name: [] for name in ("epoch", *_NAMES)}
+        self._columns: dict[str, list[float]] = {
+            name: [] for name in ("epoch", *_NAMES, "learning_rate")
+        }
         self._running = _RunningCurve()
         self._pointed_at = math.inf
         self._is_dirty = False
@@ -88,6 +116,8 @@ class CurvesView(QWidget):
             },
             self,
         )
+        self.log_box = QCheckBox(self.tr("Log scale of loss"), self)
+        self.smoothing = QSlider(Qt.Orientation.Horizontal, self)
         self._readout = QLabel(self)
         self._note = QLabel(self)
         self._alert = AlertLabel(self)
@@ -120,7 +150,7 @@ class CurvesView(QWidget):
     def add_epoch(self, event: EpochMetrics) -> None:
         """Add what one epoch gave; values that are not a number leave a gap."""
         self._columns["epoch"].append(float(event.epoch))
-        for name in _NAMES:
+        for name in (*_NAMES, "learning_rate"):
             self._columns[name].append(float(getattr(event, name)))
         if event.epoch > self._epochs:
             self._epochs = event.epoch
@@ -138,7 +168,7 @@ class CurvesView(QWidget):
     def add_history(self, history: History) -> None:
         """Add the epochs of a run on disk; more may follow them."""
         self._columns["epoch"].extend(history.epoch.astype(float))
-        for name in _NAMES:
+        for name in (*_NAMES, "learning_rate"):
             self._columns[name].extend(getattr(history, name))
         self._mark_dirty()
 
@@ -177,11 +207,32 @@ class CurvesView(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(self._legend)
+        layout.addLayout(self._build_head())
         layout.addLayout(plots, 1)
         layout.addWidget(self._readout)
         layout.addWidget(self._alert)
         layout.addWidget(self._note)
+
+    def _build_head(self) -> QHBoxLayout:
+        label = QLabel(self.tr("Smoothing"), self)
+        label.setBuddy(self.smoothing)
+        self.smoothing.setRange(0, MOST_SMOOTHING)
+        self.smoothing.setFixedWidth(96)
+        self.smoothing.setAccessibleName(self.tr("Smoothing (per cent)"))
+        self.smoothing.setToolTip(
+            self.tr("Running mean over the epochs before; the values themselves stay, faint")
+        )
+        self.smoothing.valueChanged.connect(self._on_look_changed)
+        self.log_box.setToolTip(
+            self.tr("Shows small losses apart; a loss of 0 has no place on a log scale")
+        )
+        self.log_box.toggled.connect(self._on_look_changed)
+        head = QHBoxLayout()
+        head.setSpacing(8)
+        head.addWidget(self._legend, 1)
+        for widget in (label, self.smoothing, self.log_box):
+            head.addWidget(widget)
+        return head
 
     def _build_curves(self) -> None:
         self._curves = {
@@ -190,6 +241,10 @@ class CurvesView(QWidget):
             "validation_loss": self.loss_plot.add_curve(),
             "train_accuracy": self.accuracy_plot.add_curve(),
             "validation_accuracy": self.accuracy_plot.add_curve(),
+        }
+        self._smoothed = {
+            name: (self.loss_plot if name.endswith("loss") else self.accuracy_plot).add_curve()
+            for name in _NAMES
         }
 
     def _apply_palette(self) -> None:
@@ -206,8 +261,12 @@ class CurvesView(QWidget):
             is_training = name.startswith("train")
             # Neither colour is a class's colour; the style tells them apart without colour.
             colour = text if is_training else pg.mkColor(GREEN)
-            curve.setPen(pg.mkPen(colour, width=2))
-            curve.setSymbol("o" if is_training else "s")
+            is_smoothed = self.smoothing.value() > 0
+            own = QColor(colour)
+            own.setAlpha(80 if is_smoothed else 255)
+            curve.setPen(pg.mkPen(own, width=1 if is_smoothed else 2))
+            self._smoothed[name].setPen(pg.mkPen(colour, width=2))
+            curve.setSymbol(None if is_smoothed else "o" if is_training else "s")
             curve.setSymbolSize(5)
             curve.setSymbolPen(pg.mkPen(colour))
             curve.setSymbolBrush(pg.mkBrush(colour if is_training else self.palette().base()))
@@ -216,6 +275,11 @@ class CurvesView(QWidget):
             self._legend.set_look(
                 "train" if is_training else "validation", colour, symbol=symbol, fill=fill
             )
+
+    def _on_look_changed(self) -> None:
+        self.loss_plot.set_log(self.log_box.isChecked())
+        self._apply_palette()
+        self._mark_dirty()
 
     def _mark_dirty(self) -> None:
         self._is_dirty = True
@@ -229,21 +293,30 @@ class CurvesView(QWidget):
     def _redraw(self) -> None:
         self._is_dirty = False
         epoch = np.array(self._columns["epoch"])
-        highest, n_dropped = 0.0, 0
+        highest, lowest, n_dropped = 0.0, math.inf, 0
+        is_log, weight = self.log_box.isChecked(), self.smoothing.value() / 100
         for name in _NAMES:
             x, y, connect = clean(epoch, np.array(self._columns[name]))
             if name.endswith("accuracy"):
                 y = y * 100
             # Before training (epoch 0) nothing was measured on the training slices.
             n_dropped += int((epoch > 0).sum() - (x > 0).sum())
+            if is_log and name.endswith("loss"):
+                x, y, connect = clean(x, np.where(y > 0, y, np.nan))
+            means = smooth(y, weight) if weight else y[:0]
+            x, y, connect = thin(x, y, connect)
             self._curves[name].setData(x, y, connect=connect)
+            n = len(means) and len(x)
+            self._smoothed[name].setData(x[:n], *thin(means), connect=connect[:n])
             if name.endswith("loss") and len(y):
-                highest = max(highest, float(y.max()))
-        x, y, connect = clean(*self._running.points())
+                highest, lowest = max(highest, float(y.max())), min(lowest, float(y.min()))
+        x, y = self._running.points()
+        x, y, connect = clean(x, np.where(y > 0, y, np.nan) if is_log else y)
         self._curves["running_loss"].setData(x, y, connect=connect)
         if len(y):
-            highest = max(highest, float(y.max()))
-        self.loss_plot.set_high(highest * 1.05 if highest > SMALLEST_TOP else 1.0)
+            highest, lowest = max(highest, float(y.max())), min(lowest, float(y.min()))
+        high = highest * 1.05 if highest > SMALLEST_TOP else 1.0
+        self.loss_plot.set_limits(min(lowest, high / 10), high)
         self._say_dropped(n_dropped)
         self._read_out()
         self.redrawn.emit()
@@ -271,11 +344,21 @@ class CurvesView(QWidget):
         at = int(np.abs(epochs - min(self._pointed_at, epochs.max())).argmin())
         loss = [_three_digits(self._columns[name][at]) for name in _NAMES[:2]]
         share = [_per_cent(self._columns[name][at]) for name in _NAMES[2:]]
+        for plot in (self.loss_plot, self.accuracy_plot):
+            plot.mark_epoch(float(epochs[at]) if math.isfinite(self._pointed_at) else None)
+        rate = self._columns["learning_rate"][at]
         self._readout.setText(
             self.tr(
                 "Epoch {epoch}:  loss {t} training, {v} validation;  "
-                "accuracy {ta} training, {va} validation"
-            ).format(epoch=int(epochs[at]), t=loss[0], v=loss[1], ta=share[0], va=share[1])
+                "accuracy {ta} training, {va} validation;  learning rate {rate}"
+            ).format(
+                epoch=int(epochs[at]),
+                t=loss[0],
+                v=loss[1],
+                ta=share[0],
+                va=share[1],
+                rate=f"{rate:g}" if math.isfinite(rate) else "–",
+            )
         )
 
 
@@ -395,6 +478,7 @@ class _EpochPlot(pg.PlotWidget):
     def __init__(self, title: str, parent: QWidget | None, *, high: float = 1.0) -> None:
         super().__init__(parent, axisItems={"bottom": _EpochAxis("bottom")})
         self._epochs, self._high, self._is_zoomed = 1, high, False
+        self._low, self._is_log = 0.0, False
         self.setAccessibleName(title)
         self.setToolTip(self.tr("Wheel zooms, dragging moves, a double click resets"))
         self.setMinimumSize(160, 140)
@@ -409,6 +493,9 @@ class _EpochPlot(pg.PlotWidget):
         item.setContentsMargins(4, 8, 16, 4)
         if high == 100.0:
             item.getAxis("left").setTickSpacing(20, 10)
+        self._mark = pg.InfiniteLine(angle=90)
+        self._mark.hide()
+        item.addItem(self._mark, ignoreBounds=True)
         item.getViewBox().sigRangeChangedManually.connect(self._on_zoomed)
         self.scene().sigMouseMoved.connect(self._on_mouse_moved)
 
@@ -421,12 +508,25 @@ class _EpochPlot(pg.PlotWidget):
         self._epochs, self._is_zoomed = epochs, False
         self._fit()
 
-    def set_high(self, high: float) -> None:
-        """Let the y axis end at ``high``, unless the user zoomed."""
-        if high != self._high:
-            self._high = high
+    def set_limits(self, low: float, high: float) -> None:
+        """Let the y axis end at ``high``, unless the user zoomed; ``low`` is for a log scale."""
+        if (low, high) != (self._low, self._high):
+            self._low, self._high = low, high
             if not self._is_zoomed:
                 self._fit()
+
+    def set_log(self, is_log: bool) -> None:
+        """Draw y on a log scale or a linear one."""
+        if is_log != self._is_log:
+            self._is_log, self._is_zoomed = is_log, False
+            self.getPlotItem().setLogMode(x=False, y=is_log)
+            self._fit()
+
+    def mark_epoch(self, epoch: float | None) -> None:
+        """Draw a line at the epoch whose values are read out; None takes it away."""
+        self._mark.setVisible(epoch is not None)
+        if epoch is not None:
+            self._mark.setPos(epoch)
 
     def apply_palette(self, palette: QPalette) -> None:
         """Take the colours of the window."""
@@ -436,6 +536,9 @@ class _EpochPlot(pg.PlotWidget):
             axis = self.getPlotItem().getAxis(side)
             axis.setPen(pg.mkPen(text))
             axis.setTextPen(pg.mkPen(text))
+        faint = QColor(text)
+        faint.setAlpha(120)
+        self._mark.setPen(pg.mkPen(faint, width=1, style=Qt.PenStyle.DashLine))
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """Show everything again."""
@@ -447,7 +550,12 @@ class _EpochPlot(pg.PlotWidget):
         # Enough room for the first and last number: with a grid, pyqtgraph leaves out
         # those that would reach over the end of the axis.
         self.setXRange(0, self._epochs, padding=0.03)
-        self.setYRange(0, self._high, padding=0.05)
+        if self._is_log:
+            # A loss of nearly 0 would press all others together at the top.
+            low = max(self._low, self._high * LEAST_OF_TOP)
+            self.setYRange(math.log10(low), math.log10(self._high), padding=0.05)
+        else:
+            self.setYRange(0, self._high, padding=0.05)
 
     def _on_zoomed(self) -> None:
         self._is_zoomed = True

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QGraphicsPathItem
 
 from core.figure import Band, Bars, Curve, HeatMap, Image, Scatter
 from core.figure_heat_map import heat_map_colours, heat_map_texts, ink_on
+from core.figure_overlay import overlaid, overlay_scale
 from mrifcl_gui.figure_colour_bar import ColourBar
 from mrifcl_gui.figure_colours import SYMBOLS, Colours, fill_of, pen_of
 
@@ -142,10 +143,33 @@ class _HeatMapItems(LayerItems):
 
 class _ImageItems(LayerItems):
     def _build(self) -> list[Any]:
+        self.colour_bar = ColourBar(self._plot)
+        anchors = ((0.0, 0.5), (1.0, 0.5), (0.5, 0.0), (0.5, 1.0))
+        self._letters = [pg.TextItem(anchor=anchor, color="w") for anchor in anchors]
+        for letter in self._letters:
+            self._plot.addItem(letter, ignoreBounds=True)
         return [pg.ImageItem(axisOrder="row-major")]
 
+    def set_order(self, order: int) -> None:
+        super().set_order(order)
+        for letter in self._letters:
+            letter.setZValue(order + 0.5)
+
+    def _write_letters(self, letters: tuple[str, ...], height: int, width: int) -> None:
+        x, y = (width - 1) / 2, (height - 1) / 2
+        places = ((-0.5, y), (width - 0.5, y), (x, -0.5), (x, height - 0.5))
+        for item, letter, place in zip(self._letters, letters, places, strict=True):
+            item.setPlainText(letter)
+            item.setPos(*place)
+
     def update(self, layer: Image, colours: Colours) -> None:
+        self.colour_bar.update(overlay_scale(layer), colours)
         pixels = np.atleast_2d(np.asarray(layer.pixels, dtype=np.float32))
+        self._write_letters(layer.letters, *pixels.shape)
+        if layer.overlay is not None:
+            self._items[0].setImage(overlaid(layer), autoLevels=False, levels=(0, 255))
+            self._items[0].setRect(QRectF(-0.5, -0.5, pixels.shape[1], pixels.shape[0]))
+            return
         finite = pixels[np.isfinite(pixels)]
         low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
         clean = np.nan_to_num(pixels, nan=low, posinf=high, neginf=low)

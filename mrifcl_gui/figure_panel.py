@@ -22,9 +22,11 @@ from core.figure_geometry import (
 from mrifcl_gui.figure_boxes import Box, Legend, TextBox
 from mrifcl_gui.figure_colours import Colours
 from mrifcl_gui.figure_items import ITEMS
+from mrifcl_gui.figure_lasso import inside
 
 Floats = NDArray[np.float64]
 
+_TWO_LINES = 42  # pixels
 _REACH = 6.0  # pixels around a marker that still count as on it
 
 
@@ -51,9 +53,11 @@ class PanelItems:
         self._box = TextBox(plot.vb) if panel.text else None
         self._cross = [pg.InfiniteLine(angle=angle, movable=False) for angle in (90, 0)]
         self._rings = pg.ScatterPlotItem(pxMode=True, symbol="o", brush=None)
-        for item in (*self._cross, self._rings):
+        self._target = pg.ScatterPlotItem(pxMode=True, symbol="o", brush=None)
+        for item in (*self._cross, self._rings, self._target):
             plot.addItem(item, ignoreBounds=True)
         self._rings.setZValue(900)
+        self._target.setZValue(901)
         for line in self._cross:
             line.setZValue(800)
             line.setVisible(False)
@@ -102,8 +106,8 @@ class PanelItems:
             item.settle()
         self._place_boxes()
 
-    def ring(self, ids: frozenset[str]) -> None:
-        """Ring the points with these ids."""
+    def ring(self, ids: frozenset[str], current: str = "") -> None:
+        """Ring the points with these ids, and wider the one that is looked at."""
         x: list[float] = []
         y: list[float] = []
         size = 0.0
@@ -114,6 +118,23 @@ class PanelItems:
                     y.append(ys[number])
                     size = max(size, layer.size)
         self._rings.setData(x=x, y=y, size=size + 7)
+        places = [
+            (xs[number], ys[number])
+            for layer, xs, ys in self._points
+            for number, name in enumerate(layer.ids if current else ())
+            if name == current and np.isfinite(xs[number]) and np.isfinite(ys[number])
+        ]
+        self._target.setData(
+            x=[place[0] for place in places], y=[place[1] for place in places], size=size + 14
+        )
+
+    def ids_inside(self, outline: Floats) -> list[str]:
+        """Return the ids of the points inside an outline (n, 2) in units of the axes."""
+        return [
+            layer.ids[number]
+            for layer, x, y in self._points
+            for number in np.flatnonzero(inside(outline, x, y))
+        ]
 
     def show_cross(self, place: QPointF | None) -> None:
         """Put the cross-hair at a place of the scene; None hides it."""
@@ -201,11 +222,16 @@ class PanelItems:
             item.setStyle(hideOverlappingLabels=False)
             is_bare_picture = not axis.title and any(isinstance(s, Image) for s in panel.layers)
             self.plot.showAxis(side, not is_bare_picture)
-        title = html.escape(panel.title) if panel.title else None
+        title = html.escape(panel.title).replace("\n", "<br>") if panel.title else None
         self.plot.setTitle(title, color=colours.ink.name(), size="10pt")
+        if "\n" in panel.title:
+            # pyqtgraph leaves room for one line.
+            self.plot.titleLabel.setMaximumHeight(_TWO_LINES)
+            self.plot.layout.setRowFixedHeight(0, _TWO_LINES)
         for line in self._cross:
             line.setPen(pg.mkPen(colours.frame, width=1, style=Qt.PenStyle.DashLine))
         self._rings.setPen(pg.mkPen(colours.ink, width=2))
+        self._target.setPen(pg.mkPen(colours.ink, width=2))
         for box in (self._legend, self._box):
             if box is not None:
                 box.recolour(colours)

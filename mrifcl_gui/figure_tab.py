@@ -22,13 +22,14 @@ from PySide6.QtWidgets import (
 
 from core.errors import MriFclError
 from core.figure import Figure, Table
-from core.progress import Operation, Progress
+from core.progress import Operation, Progress, finished
 from core.run_folder import Run
 from mrifcl_gui.analysis_views import Choice, Options, Tab, Values, View
 from mrifcl_gui.export import ExportButton
 from mrifcl_gui.figure_view import FigureView
 from mrifcl_gui.job import Job
 from mrifcl_gui.messages import text_of
+from mrifcl_gui.selection import Selection
 from mrifcl_gui.table_view import TableView
 
 _SIDE_WIDTH = 240
@@ -43,6 +44,7 @@ class FigureTab(QWidget):
 
     problem = Signal(object)
     drawn = Signal()
+    job_started = Signal(object)  # Job that may take long
 
     def __init__(self, tab: Tab, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -51,6 +53,8 @@ class FigureTab(QWidget):
         self._job: Job | None = None
         self._is_active = False
         self._is_stale = True
+        self._long = False
+        self._selected: dict[str, Any] = {"rows": (), "channel": None}
         self._controls: dict[str, QWidget] = {}
         self._values: dict[str, Values] = {}
         self._later = QTimer(self)
@@ -76,6 +80,11 @@ class FigureTab(QWidget):
         self._on_view_chosen()
 
     @property
+    def title(self) -> str:
+        """What the tab is called."""
+        return self._tab.title
+
+    @property
     def view(self) -> View:
         """The view on screen."""
         return self._tab.views[max(0, self.view_choice.currentIndex())]
@@ -93,9 +102,25 @@ class FigureTab(QWidget):
         if is_active and self._is_stale:
             self._later.start(0)
 
+    def show_selection(self, selection: Selection) -> None:
+        """Ring the chosen slices; a view of them is drawn anew."""
+        before = self._selected
+        self._selected = {"rows": selection.rows, "channel": selection.channel}
+        if self._run is not None:
+            marked, current = selection.marked_ids(), selection.current_id
+            self.figure_view.select_points(marked, current=current)
+        if self.view.follows_selection and self._selected != before:
+            self._wish()
+
+    def choose_view(self, title: str) -> None:
+        """Bring the view with this title to the front, if there is one."""
+        titles = [view.title for view in self._tab.views]
+        if title in titles:
+            self.view_choice.setCurrentIndex(titles.index(title))
+
     def options(self) -> dict[str, Any]:
-        """Return the chosen options of the view."""
-        chosen: dict[str, Any] = {"epoch": None}
+        """Return the chosen options of the view, and what is selected."""
+        chosen: dict[str, Any] = {"epoch": None, **self._selected}
         for choice in self.view.choices:
             # An option that this run leaves no choice in keeps its default.
             chosen[choice.name] = (
@@ -235,6 +260,9 @@ class FigureTab(QWidget):
 
     def _wish(self) -> None:
         self._is_stale = True
+        if self._job is not None and self._long:
+            # What nobody waits for any more is not computed to its end.
+            self._job.cancel()
         if self._is_active:
             self._later.start(0)
 
@@ -253,8 +281,13 @@ class FigureTab(QWidget):
         job = Job(view.title, lambda: _make(run, view, options), self)
         job.succeeded.connect(self._on_made)
         job.failed.connect(self._on_failed)
+        job.cancelled.connect(self._on_cancelled)
         job.finished.connect(self._on_finished)
         self._job = job
+        self._long = view.is_long
+        if view.is_long:
+            self.figure_view.clear_figure(self.tr("Drawing…"))
+            self.job_started.emit(job)
         job.start()
 
     def _on_made(self, made: tuple[Figure, Table | None]) -> None:
@@ -276,6 +309,13 @@ class FigureTab(QWidget):
         if not isinstance(error, MriFclError):
             self.problem.emit(error)
 
+    def _on_cancelled(self) -> None:
+        if not self._is_stale:
+            self.figure_view.clear_figure(
+                self.tr("Stopped. Change an option to have the figure drawn again.")
+            )
+            self.table_view.clear_table("")
+
     def _on_finished(self) -> None:
         if self._job is not None:
             self._job.deleteLater()
@@ -289,6 +329,7 @@ class FigureTab(QWidget):
 
 def _make(run: Run, view: View, options: Options) -> Operation[tuple[Figure, Table | None]]:
     yield Progress(view.title)
-    figure = view.figure(run, options)
+    figure = yield from finished(view.figure(run, options))
     yield Progress(view.title)
-    return figure, view.table(run, options) if view.table else None
+    table = (yield from finished(view.table(run, options))) if view.table else None
+    return figure, table

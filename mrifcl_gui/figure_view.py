@@ -25,6 +25,7 @@ from mrifcl_gui.export import Exporter
 from mrifcl_gui.figure_axis import NumberAxis
 from mrifcl_gui.figure_boxes import LegendRow
 from mrifcl_gui.figure_colours import Colours
+from mrifcl_gui.figure_lasso import LassoViewBox
 from mrifcl_gui.figure_panel import PanelItems
 
 _LEAST_PANEL = (200, 170)  # pixels; smaller panels scroll no more than they help
@@ -41,11 +42,14 @@ class FigureView(QWidget):
     -------
     point_clicked(str)
         The id of a clicked point of a Scatter with ids.
+    points_lassoed(list)
+        The ids of the points that were drawn around with Shift held down.
     saved(Path), copied(), failed(str)
         The end of an export from the context menu.
     """
 
     point_clicked = Signal(str)
+    points_lassoed = Signal(list)
     saved = Signal(object)
     copied = Signal()
     failed = Signal(str)
@@ -56,6 +60,7 @@ class FigureView(QWidget):
         self._structure: tuple[Any, ...] | None = None
         self._panels: list[PanelItems] = []
         self._selected: frozenset[str] = frozenset()
+        self._current = ""
         self._colours = Colours(self.palette())
         self._build_labels()
         self._legend_row = LegendRow(self)
@@ -110,9 +115,9 @@ class FigureView(QWidget):
         self._empty.setText(empty_text)
         self._stack.setCurrentWidget(self._empty)
 
-    def select_points(self, ids: Collection[str]) -> None:
-        """Ring the points with these ids; it lasts until other ids are given."""
-        self._selected = frozenset(ids)
+    def select_points(self, ids: Collection[str], *, current: str = "") -> None:
+        """Ring the points with these ids, ``current`` wider, until other ids are given."""
+        self._selected, self._current = frozenset(ids), current
         self._show_selected()
 
     def reset_ranges(self) -> None:
@@ -175,8 +180,12 @@ class FigureView(QWidget):
         for number, panel in enumerate(figure.panels):
             axes = {side: NumberAxis(side) for side in ("bottom", "left")}
             plot = self._graphics.addPlot(
-                row=number // columns, col=number % columns, axisItems=axes
+                row=number // columns,
+                col=number % columns,
+                axisItems=axes,
+                viewBox=LassoViewBox(),
             )
+            plot.vb.lassoed.connect(self._on_lassoed)
             plot.setMinimumSize(*_LEAST_PANEL)
             plot.vb.sigResized.connect(self._on_panel_resized)
             self._panels.append(PanelItems(plot, panel, self._colours, has_legend=has_legend))
@@ -188,7 +197,7 @@ class FigureView(QWidget):
 
     def _show_selected(self) -> None:
         for items in self._panels:
-            items.ring(self._selected)
+            items.ring(self._selected, self._current)
 
     def _recolour_labels(self) -> None:
         palette = QPalette(self.palette())
@@ -235,6 +244,11 @@ class FigureView(QWidget):
             found = under.point_at(event.scenePos())
             if found:
                 self.point_clicked.emit(found)
+
+    def _on_lassoed(self, outline: Any) -> None:  # noqa: ANN401 - an array
+        for items in self._panels:
+            if items.plot.vb is self.sender():
+                self.points_lassoed.emit(items.ids_inside(outline))
 
     def _open_menu(self, place: QPoint) -> None:
         menu = self.build_menu()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
@@ -22,11 +24,13 @@ from PySide6.QtWidgets import (
 from core import config
 from core.config import RunSettings
 from core.figure import Figure
-from core.progress import BatchDone, EpochMetrics, Notice, Progress, RunStarted
-from core.run_folder import History
+from core.progress import BatchDone, EpochMetrics, Logged, Notice, Progress, RunStarted
+from core.run_folder import FcHistory, History
+from core.run_log import STOPPED, dated
 from mrifcl_gui.config_form import AlertLabel
 from mrifcl_gui.curves_view import CurvesView
 from mrifcl_gui.live_figures import features_figure, weights_figure
+from mrifcl_gui.run_log_view import RunLogView
 from mrifcl_gui.run_queue import run_text
 from mrifcl_gui.task_dock import duration_text
 
@@ -71,6 +75,7 @@ class LiveRunView(QWidget):
         self.slider_text = QLabel(self)
         self.newest_button = QPushButton(self.tr("Newest"), self)
         self.pace = QLabel(self)
+        self.log = RunLogView(self)
         self.message = QLabel(self)
         self.alert = AlertLabel(self)
         self._build_layout()
@@ -89,6 +94,7 @@ class LiveRunView(QWidget):
         self._is_following, self._shown_epoch = True, None
         self._batch, self._progress, self._left = None, "", float("nan")
         self.title.setText(run_text(settings))
+        self.log.clear(run_text(settings))
         self.curves.set_note(self._swing_note(settings))
         self._epochs = settings.epochs
         self._first_epoch = int(history.epoch.max(initial=0)) if history is not None else 0
@@ -125,8 +131,13 @@ class LiveRunView(QWidget):
                 self._left = event.seconds_left
                 self._keep(event)
                 self._update_slider()
+            case FcHistory():
+                self._keep_past(event)
+            case Logged(line=line):
+                self.log.add_lines([line])
             case RunStarted(path=path, epochs=epochs):
                 self._path = path
+                self.log.set_name(path.name)
                 if epochs != self._epochs:
                     self._epochs = epochs
                     self.curves.start(epochs)
@@ -144,6 +155,9 @@ class LiveRunView(QWidget):
         self.analyse_button.setVisible(can_analyse)
         self.stop_button.setVisible(not can_analyse)
         self._batch, self._progress, self._left = None, "", float("nan")
+        if state == "stopped":
+            # The last line of the file too; a run that was closed can tell no more itself.
+            self.log.add_lines([dated(STOPPED)])
         if state == "failed":
             self.message.setText("")
             self.alert.show_text(text or self.tr("The run failed."))
@@ -171,19 +185,19 @@ class LiveRunView(QWidget):
         splitter.setChildrenCollapsible(False)
         splitter.addWidget(self.curves)
         splitter.addWidget(self._build_figures())
-        splitter.setSizes([400, 400])
+        splitter.addWidget(self.log)
+        splitter.setSizes([300, 340, 72])
         layout.addWidget(splitter, 1)
-        layout.addLayout(self._build_slider())
 
     def _build_head(self) -> QGridLayout:
         layout = QGridLayout()
         layout.setHorizontalSpacing(16)
         layout.setVerticalSpacing(2)
         layout.addWidget(self.title, 0, 0)
-        layout.addWidget(self.pace, 0, 1, Qt.AlignmentFlag.AlignRight)
-        layout.addWidget(self.message, 1, 0, 1, 2)
+        layout.addWidget(self.pace, 1, 0)
+        layout.addWidget(self.message, 2, 0, 1, 2)
         for button in (self.stop_button, self.analyse_button):
-            layout.addWidget(button, 0, 2, 2, 1, Qt.AlignmentFlag.AlignVCenter)
+            layout.addWidget(button, 0, 1, 2, 1, Qt.AlignmentFlag.AlignVCenter)
         layout.setColumnStretch(0, 1)
         self.pace.setAccessibleName(self.tr("Pace and time left"))
         self.stop_button.setToolTip(
@@ -193,9 +207,13 @@ class LiveRunView(QWidget):
 
     def _build_figures(self) -> QWidget:
         figures = QWidget(self)
-        layout = QHBoxLayout(figures)
-        layout.setContentsMargins(0, 0, 0, 0)
+        column = QVBoxLayout(figures)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        layout = QHBoxLayout()
         layout.setSpacing(8)
+        column.addLayout(layout, 1)
+        column.addLayout(self._build_slider())
         for view, name in (
             (self.weights_view, self.tr("FCL weights")),
             (self.features_view, self.tr("Feature cloud")),
@@ -245,6 +263,16 @@ class LiveRunView(QWidget):
             # Every second epoch is enough to see the motion; memory stays bounded.
             del self._kept[1:-1:2]
 
+    def _keep_past(self, history: FcHistory) -> None:
+        """Keep the weights of the epochs before a run went on; their slices are not stored."""
+        past = [
+            _past_epoch(int(epoch), weight)
+            for epoch, weight in zip(history.epoch, history.weight, strict=True)
+        ]
+        for event in past[-MOST_EPOCHS_KEPT:]:
+            self._keep(event)
+        self._update_slider()
+
     def _update_slider(self) -> None:
         last = max(0, len(self._kept) - 1)
         with QSignalBlocker(self.slider):
@@ -286,6 +314,7 @@ class LiveRunView(QWidget):
     def _redraw(self) -> None:
         self._is_dirty = False
         self.pace.setText(self._pace_text())
+        self.log.show_waiting()
         if not self._kept:
             self.slider_text.setText("")
             return
@@ -309,12 +338,48 @@ class LiveRunView(QWidget):
             return self._progress
         if self._batch is None:
             return ""
-        return self.tr("{rate:.0f} slices/s   {left} left   epoch {n} of {all}").format(
-            rate=self._batch.slices_per_second,
-            left=duration_text(self._left),
-            n=self._batch.epoch,
+        batch = self._batch
+        return self.tr(
+            "epoch {n} of {all}   {left} left   {rate} slices/s   learning rate {step}   "
+            "{memory} memory"
+        ).format(
+            n=batch.epoch,
             all=self._epochs,
+            left=duration_text(self._left),
+            rate=_rate_text(batch.slices_per_second),
+            step=f"{batch.learning_rate:g}" if math.isfinite(batch.learning_rate) else "–",
+            memory=_bytes_text(batch.device_bytes),
         )
+
+
+def _past_epoch(epoch: int, weight: Any) -> EpochMetrics:  # noqa: ANN401 - an array
+    none = np.zeros((0, len(weight)), np.float32)
+    unknown = math.nan
+    return EpochMetrics(
+        epoch=epoch,
+        train_loss=unknown,
+        train_accuracy=unknown,
+        validation_loss=unknown,
+        validation_accuracy=unknown,
+        learning_rate=unknown,
+        seconds=unknown,
+        fc_weight=weight,
+        logits=none,
+        labels=np.zeros(0, np.int64),
+        seconds_left=unknown,
+    )
+
+
+def _rate_text(rate: float) -> str:
+    if not math.isfinite(rate):
+        return "–"
+    return f"{rate:.1f}" if rate < 10 else f"{rate:.0f}"
+
+
+def _bytes_text(n_bytes: float) -> str:
+    if not math.isfinite(n_bytes):
+        return "–"
+    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.0f} MB"
 
 
 def _heading(text: str, parent: QWidget) -> QLabel:

@@ -34,6 +34,7 @@ from PySide6.QtWidgets import (
 
 from core import config
 from core.analysis.comparison import PAPER_TABLE_2
+from core.analysis.map_volume import MapVolume
 from core.config import NETWORK_TITLES, CubeSettings, Cut, RunSettings
 from core.data.cohort import Cohort, Scan
 from core.data.folder_look import FolderLook
@@ -41,7 +42,7 @@ from core.data.leakage import LeakageAudit
 from core.data.scan_folder import compile_pattern, expected_slices
 from core.data.split import split_words
 from core.data.volume import Volume
-from core.errors import CohortError, MriFclError, ScanError, SettingsError
+from core.errors import CohortError, MriFclError, RunError, ScanError, SettingsError
 from core.run_folder import Run
 from core.tasks import ScannedCohort, ScanStrip
 from mrifcl_gui import preferences
@@ -244,6 +245,7 @@ class MainWindow(QMainWindow):
         panel.compare_requested.connect(session.read_compared)
         panel.thumbnails_wanted.connect(session.read_thumbnails)
         panel.check_requested.connect(session.check_voxels)
+        panel.cloud_requested.connect(self._on_cloud_requested)
         session.thumbnails_read.connect(panel.show_thumbnails)
         session.checking_changed.connect(panel.set_checking)
         session.voxels_checked.connect(panel.show_checked)
@@ -272,6 +274,9 @@ class MainWindow(QMainWindow):
         session.training_started.connect(self._on_training_started)
         session.training_event.connect(panel.show_event)
         session.training_ended.connect(self._on_training_ended)
+        panel.measure_requested.connect(session.precision.measure)
+        session.precision.measured.connect(panel.show_precision)
+        session.precision.ended.connect(panel.end_measuring)
         panel.weights_asked.connect(session.weights.look_up)
         panel.weights_states.fetch_requested.connect(session.weights.fetch)
         panel.weights_states.cancel_requested.connect(session.weights.cancel)
@@ -304,6 +309,8 @@ class MainWindow(QMainWindow):
         self.analysis_tabs.job_started.connect(self.task_dock.add_job)
         self.analysis_tabs.problem.connect(self._on_problem)
         self.analysis_tabs.runs_requested.connect(self._on_runs_place)
+        self.analysis_tabs.slice_panel.viewer_requested.connect(self._on_viewer_requested)
+        self.analysis_tabs.slice_panel.overlay_requested.connect(self._on_overlay_requested)
 
     def _restore(self) -> None:
         kept = preferences.geometry()
@@ -485,11 +492,14 @@ class MainWindow(QMainWindow):
 
     def _write_cohort(self, opened: ScannedCohort) -> None:
         cohort, cut = opened.cohort, self.session.settings.cut
-        said = self.tr("{0}: {1} subjects, about {2} slices, {3}").format(
-            opened.folder.stem,
-            len(cohort.subjects),
-            expected_slices(cohort, self.session.settings.slices.count),
-            " / ".join(cohort.classes),
+        settings = self.session.settings
+        if settings.sees_cubes and not cohort.n_pictures:
+            items = self.tr("{0} cubes").format(len(cohort.included_scans))
+        else:
+            n_slices = expected_slices(cohort, settings.slices.count)
+            items = self.tr("about {0} slices").format(n_slices)
+        said = self.tr("{0}: {1} subjects, {2}, {3}").format(
+            opened.folder.stem, len(cohort.subjects), items, " / ".join(cohort.classes)
         )
         self._cohort_status.setText(said)
         self.training_panel.set_cohort(
@@ -580,6 +590,7 @@ class MainWindow(QMainWindow):
             [int(number) for number in strip.numbers],
             scan,
             plane="axial" if settings.sees_cubes else settings.slices.plane,
+            are_layers=settings.sees_cubes and scan.kind == "volume",
         )
 
     def _on_recent(self, path: Path) -> None:
@@ -638,6 +649,46 @@ class MainWindow(QMainWindow):
 
     def _on_folder(self, path: Path) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
+
+    # Slots: from a dot to the brain and back
+
+    def _on_cloud_requested(self, scan: Scan, number: int) -> None:
+        if self.analysis_tabs.run is None:
+            text = self.tr("No run is open. Choose one in Runs and press Analyse, then try again.")
+        elif self.analysis_tabs.choose_slice(scan.key, number):
+            self.go_to("analyse")
+            return
+        else:
+            text = self.tr(
+                "Run '{0}' has not seen the scan {1}. Open a run of this cohort in Analyse."
+            ).format(self.analysis_tabs.run.name, scan.key)
+        self.cohort_panel.show_problem(text)
+
+    def _on_viewer_requested(self, scan: str, number: int) -> None:
+        if self.cohort_panel.show_slice(scan, number):
+            self.go_to("cohort")
+        else:
+            self._tell_other_cohort(scan)
+
+    def _on_overlay_requested(self, stacked: MapVolume, number: int) -> None:
+        words = self.tr("{0} of {1}, {2}").format(stacked.method, stacked.label, stacked.scan)
+        if self.cohort_panel.show_map(stacked.scan, number, stacked.values, words):
+            self.go_to("cohort")
+        else:
+            self._tell_other_cohort(stacked.scan)
+
+    def _tell_other_cohort(self, scan: str) -> None:
+        run = self.analysis_tabs.run
+        name = run.record["cohort"]["name"] if run is not None else ""
+        show_error(
+            self,
+            RunError(
+                self.tr(
+                    "The scan {0} is not in the cohort that is open. Open the cohort '{1}' of "
+                    "the run first (File, Open cohort or run)."
+                ).format(scan, name)
+            ),
+        )
 
     # Slots: the rest
 

@@ -559,7 +559,8 @@ def _cells_of(run: Run) -> dict[str, tuple[str, Any]]:
         f"{started:%Y-%m-%d %H:%M}" if started else _MISSING,
         started.timestamp() if started else None,
     )
-    cells["State"] = (run.state, run.state)
+    is_elsewhere = run.holder is not None and not run.holder.is_here
+    cells["State"] = ("running elsewhere" if is_elsewhere else run.state, run.state)
     return cells
 
 

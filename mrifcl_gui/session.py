@@ -17,11 +17,13 @@ from core.data.cohort import COHORT_FILE, Cohort, Scan
 from core.data.folder_look import FolderLook
 from core.data.layout import Layout
 from core.errors import MriFclError, RunError
-from core.progress import Notice, Operation, Progress
+from core.progress import Logged, Notice, Operation, Progress
 from core.run_folder import RECORD_FILE, Run, is_run, list_runs
+from core.run_log import read_log
 from mrifcl_gui import preferences
 from mrifcl_gui.job import Job
 from mrifcl_gui.messages import text_of
+from mrifcl_gui.precision_job import PrecisionJob
 from mrifcl_gui.weights_jobs import WeightsJobs
 
 # A job that is done sooner is not worth a row in the task dock: it would only flicker.
@@ -81,6 +83,7 @@ class Session(QObject):
         self._extra_runs: list[Path] = []
         self._is_closed = False
         self.weights = WeightsJobs(self.start, self)
+        self.precision = PrecisionJob(self.start, self)
 
     @property
     def runs_folder(self) -> Path:
@@ -107,6 +110,15 @@ class Session(QObject):
         if not self._is_closed:
             job.start()
         return job
+
+    def warm_up(self) -> None:
+        """Load torch in the background, so that the first click that needs it does not wait."""
+        if self._is_closed:
+            return
+        # Not told to the task dock: nobody waits for it.
+        job = Job(self.tr("Loading torch"), tasks.load_torch, self)
+        job.finished.connect(job.deleteLater)
+        job.start()
 
     def close(self) -> None:
         """Start nothing any more; what runs is for the caller to cancel and wait for."""
@@ -331,9 +343,8 @@ class Session(QObject):
                 RunError("A run is being trained. Stop it or let it end, then resume this one.")
             )
             return
-        path = run.path
         self._queue, self._goes_on = [], False
-        self._start_training(lambda: tasks.resume(path), run.settings, run.classes, resumed=run)
+        self._start_training(lambda: _with_past(run), run.settings, run.classes, resumed=run)
 
     def stop_training(self) -> None:
         """Stop the running run after its batch; the waiting ones are not started."""
@@ -385,7 +396,8 @@ class Session(QObject):
         *,
         resumed: Run | None = None,
     ) -> None:
-        job = Job(self.tr("Training"), lambda: _read_at_end(operation()), self)
+        begin = self.precision.before(operation)
+        job = Job(self.tr("Training"), lambda: _read_at_end(begin()), self)
         job.progressed.connect(self._on_training_event)
         job.succeeded.connect(self._on_training_succeeded)
         job.cancelled.connect(self._on_training_cancelled)
@@ -520,6 +532,15 @@ class Session(QObject):
         self._training = None
         self.refresh_runs()
         self._start_next()
+
+
+def _with_past(run: Run) -> Operation[Path]:
+    """Go on with a run; first tell what it already has, read away from the window's thread."""
+    with contextlib.suppress(MriFclError):
+        yield run.fc_history
+    for line in read_log(run.path):
+        yield Logged(line)
+    return (yield from tasks.resume(run.path))
 
 
 def _read_at_end(training: Operation[Path]) -> Operation[Run]:

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 from core.data.volume import Volume
 from mrifcl_gui import viewer_picture, viewer_screenshots
 from mrifcl_gui.frame_clock import FrameClock
+from mrifcl_gui.map_overlay import MapOverlay
 from mrifcl_gui.plane_drawing import BACKGROUND, FAINT_TEXT, TEXT
 from mrifcl_gui.plane_view import PlaneView
 from mrifcl_gui.read_out_line import ReadOutLine
@@ -30,14 +31,15 @@ class SliceViewer(QWidget):
     """Shows a volume as three linked planes, or ready-made slices as one.
 
     Keys: arrows and PgUp/PgDn slice, Home/End first and last, 1/2/3 enlarge a plane,
-    R reset, X crosshair, A auto contrast, O orientation convention, Space the slices that
-    the network sees.
+    R reset, X crosshair, A auto contrast, O orientation convention, C show in cloud, Space
+    the map over the planes, or else the slices that the network sees.
     """
 
     crosshair_moved = Signal(tuple)  # voxel (i, j, k)
     picture_changed = Signal(int)  # position of the ready-made slice
     orientation_changed = Signal(bool)  # True for radiological
     layout_changed = Signal(object)  # ViewerLayout
+    cloud_requested = Signal()
     flip_requested = Signal(bool)  # whether left and right shall be exchanged
     failed = Signal(str)
 
@@ -181,6 +183,31 @@ class SliceViewer(QWidget):
             self._page.set_network_slices(plane, indices, colour)
             self._bar.lines.setVisible(len(indices) > 0)
 
+    def set_map(self, values: NDArray[np.float32] | None, words: str = "") -> None:
+        """Lay a signed map over the planes of the shown volume, or (None) take it away.
+
+        Parameters
+        ----------
+        values : ndarray, shape (X, Y, Z), float32
+            On the grid of the volume, in RAS+; 0 where nothing is known.
+        words : str
+            What it is, for its tip.
+        """
+        if not self._pages.has_volume:
+            return
+        overlay = None if values is None else MapOverlay(values, self._map_opacity())
+        self._page.set_overlay(overlay)
+        self._bar.map_tool.setChecked(True)
+        self._bar.show_map_tools(is_shown=overlay is not None, words=words)
+
+    @property
+    def has_map(self) -> bool:
+        """Whether a map lies over the planes, shown or hidden."""
+        return self._page.overlay is not None
+
+    def _map_opacity(self) -> float:
+        return self._bar.map_opacity.value() / 100
+
     def picture_number(self) -> int | None:
         """Return the number of the ready-made slice that is shown."""
         return self._pictures.number if self._pictures.numbers else None
@@ -314,6 +341,9 @@ class SliceViewer(QWidget):
         self._bar.lines.toggled.connect(self._on_lines_toggled)
         self._bar.contrast.clicked.connect(self.auto_contrast)
         self._bar.reset.clicked.connect(self.reset)
+        self._bar.cloud.clicked.connect(self.cloud_requested)
+        self._bar.map_tool.toggled.connect(self._on_map_toggled)
+        self._bar.map_opacity.valueChanged.connect(self._on_map_opacity)
 
     def _build_pages(self) -> None:
         self._pages = ViewerPages(self._clock)
@@ -377,6 +407,14 @@ class SliceViewer(QWidget):
         self._page.set_network_slices_shown(shown)
         self._tell_layout()
 
+    def _on_map_toggled(self, shown: bool) -> None:
+        self._page.set_overlay_shown(shown)
+
+    def _on_map_opacity(self) -> None:
+        if self._page.overlay is not None:
+            self._page.overlay.opacity = self._map_opacity()
+            self._page.set_overlay(self._page.overlay)
+
     def _on_menu_requested(self, key: str, place: QPoint) -> None:
         del key
         menu = self.build_menu()
@@ -398,6 +436,7 @@ class SliceViewer(QWidget):
             menu.addAction(f"{text}\tO", self._on_orientation_clicked)
         self._add_switches(menu)
         menu.addAction(self.tr("Auto contrast") + "\tA", self.auto_contrast)
+        menu.addAction(self.tr("Show in cloud") + "\tC", self.cloud_requested.emit)
         if self._compared_title:
             menu.addAction(self.tr("Close comparison"), self.clear_compare)
         menu.addAction(self.tr("Reset") + "\tR", self.reset)
@@ -406,7 +445,9 @@ class SliceViewer(QWidget):
     def _add_switches(self, menu: QMenu) -> None:
         switches = [(self._bar.crosshair, "X")]
         if not self._bar.lines.isHidden():
-            switches.append((self._bar.lines, "Space"))
+            switches.append((self._bar.lines, "" if self.has_map else "Space"))
+        if self.has_map:
+            switches.append((self._bar.map_tool, "Space"))
         for tool, key in switches:
             action = menu.addAction(f"{tool.text()}\t{key}", tool.toggle)
             action.setCheckable(True)
@@ -422,10 +463,12 @@ class SliceViewer(QWidget):
             Qt.Key.Key_R: self.reset,
             Qt.Key.Key_X: self._bar.crosshair.toggle,
             Qt.Key.Key_A: self.auto_contrast,
+            Qt.Key.Key_C: self.cloud_requested.emit,
         }
         if has_volume:
             actions[Qt.Key.Key_O] = self._on_orientation_clicked
-            actions[Qt.Key.Key_Space] = self._bar.lines.toggle
+            switch = self._bar.map_tool if self.has_map else self._bar.lines
+            actions[Qt.Key.Key_Space] = switch.toggle
         if key in STEPS:
             self._pages.step_active(STEPS[key])
         elif key in PLANE_KEYS and has_volume:

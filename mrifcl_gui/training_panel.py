@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QPalette
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QPalette, QStandardItemModel
 from PySide6.QtWidgets import (
+    QComboBox,
     QFrame,
     QGridLayout,
     QHBoxLayout,
@@ -23,8 +25,10 @@ from core import config
 from core.config import RunSettings
 from core.errors import SettingsError
 from core.run_folder import History
+from core.training.probe_result import ProbeResult
 from mrifcl_gui.config_form import AlertLabel, Chip, ConfigForm
 from mrifcl_gui.live_run_view import LiveRunView
+from mrifcl_gui.precision_field import PrecisionField
 from mrifcl_gui.run_queue import RunQueueView, RunState
 from mrifcl_gui.weights_field import WeightsStates, dropped_weights
 
@@ -61,6 +65,7 @@ class TrainingPanel(QWidget):
     settings_changed = Signal()
     queue_changed = Signal(list)
     analyse_requested = Signal(object)
+    measure_requested = Signal(object)  # RunSettings whose precision is to be measured
     weights_asked = Signal(list, str)  # networks that start from weights, and what was asked for
 
     def __init__(
@@ -158,6 +163,7 @@ class TrainingPanel(QWidget):
     ) -> None:
         """Clear the right side for a run that begins now, or goes on from ``history``."""
         self._is_running = True
+        self.precision.set_training(True)
         self.queue.mark_running(settings)
         self.live.start(settings, tuple(classes), history=history)
         self._right.setCurrentWidget(self.live)
@@ -170,9 +176,19 @@ class TrainingPanel(QWidget):
     def run_ended(self, state: str, text: str = "") -> None:
         """Say how the run ended: finished, stopped or failed, and ``text`` in words."""
         self._is_running = False
+        self.precision.set_training(False)
         self.queue.mark_ended(_QUEUE_STATES.get(state, "failed"), text)
         self.live.end(state, text)
         self._update_buttons()
+
+    def show_precision(self, result: ProbeResult) -> None:
+        """Say which precision is fastest here, and offer it."""
+        self.precision.show_result(result)
+        self._update_precision()
+
+    def end_measuring(self) -> None:
+        """Allow another measurement: the one asked for is over, however it ended."""
+        self.precision.set_measuring(False)
 
     def ask_for_weights(self) -> None:
         """Ask once more whether the weights are here: a file may have come or gone."""
@@ -230,6 +246,9 @@ class TrainingPanel(QWidget):
         layout.addWidget(self.weights_states)
         layout.addSpacing(8)
         self.form = ConfigForm(self, hidden=("network", "regime"), front=FRONT_FIELDS)
+        self.precision = PrecisionField(self)
+        self.precision.measure_requested.connect(self._on_measure)
+        self.form.add_below("precision", self.precision)
         layout.addWidget(self.form)
         layout.addStretch(1)
         scroll = QScrollArea(self)
@@ -314,6 +333,7 @@ class TrainingPanel(QWidget):
         self._n_asked = len(runs)
         self._refused.show_text(refusal)
         self._update_buttons()
+        self._update_precision()
         self._weights_settled.start()
 
     def _start_from(self, networks: Sequence[str]) -> None:
@@ -383,6 +403,24 @@ class TrainingPanel(QWidget):
         runs, refusal = self._product(base)
         self._refused.show_text(refusal)
         return runs
+
+    def _on_measure(self) -> None:
+        try:
+            settings = self.form.settings()
+        except SettingsError:
+            self.form.focus_first_fault()
+            return
+        self.precision.set_measuring(True)
+        self.measure_requested.emit(settings)
+
+    def _update_precision(self) -> None:
+        """Offer half precision only where it was measured to be faster with these settings."""
+        self.precision.follow(self.form.settings_if_right())
+        box = cast(QComboBox, self.form.editor("precision"))
+        model = cast(QStandardItemModel, box.model())
+        for place in range(box.count()):
+            model.item(place).setEnabled(self.precision.is_offered(box.itemData(place)))
+        self.form.set_warning("precision", self.precision.warning_on(box.currentData()))
 
     def _on_add(self) -> None:
         self.queue.add(self._asked_runs())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QToolButton, QVBoxLayout, QWidget
 
 from mrifcl_gui.elided_label import ElidedLabel
 from mrifcl_gui.wrapping_row import WrappingRow
@@ -38,11 +38,20 @@ class ViewerBar(QWidget):
         tools = WrappingRow(spacing=8)
         for tool in self.tools():
             tools.addWidget(tool)
+        tools.addWidget(self.map_opacity)
         column.addLayout(tools)
 
     def tools(self) -> tuple[QToolButton, ...]:
         """Return the buttons, from left to right."""
-        return (self.orientation, self.crosshair, self.lines, self.contrast, self.reset)
+        return (
+            self.orientation,
+            self.crosshair,
+            self.lines,
+            self.contrast,
+            self.reset,
+            self.cloud,
+            self.map_tool,
+        )
 
     def show_tools(self, *, has_planes: bool, has_pictures: bool) -> None:
         """Show the tools that act on what is shown."""
@@ -50,6 +59,15 @@ class ViewerBar(QWidget):
             tool.setVisible(has_planes or has_pictures)
         self.orientation.setVisible(has_planes)
         self.lines.setVisible(False)
+        self.show_map_tools(is_shown=False)
+
+    def show_map_tools(self, *, is_shown: bool, words: str = "") -> None:
+        """Show the switch and the opacity of a map over the planes; ``words`` say whose."""
+        self.map_tool.setVisible(is_shown)
+        self.map_opacity.setVisible(is_shown)
+        self.map_tool.setToolTip(
+            self.tr("{words}\nShow or hide it with Space.").format(words=words) if words else ""
+        )
 
     def show_certain(self) -> None:
         """Take the badge and the flip away."""
@@ -120,6 +138,18 @@ class ViewerBar(QWidget):
         self.reset = self._build_tool(
             self.tr("Reset"), self.tr("Whole planes, middle slice, automatic contrast (R)")
         )
+        self.cloud = self._build_tool(
+            self.tr("Show in cloud"), self.tr("Find this slice in the feature cloud of the run (C)")
+        )
+        self.map_tool = self._build_tool(self.tr("Map"), "", is_checkable=True)
+        self.map_tool.setChecked(True)
+        self.map_opacity = QSlider(Qt.Orientation.Horizontal, self)
+        self.map_opacity.setRange(0, 100)
+        self.map_opacity.setValue(60)
+        self.map_opacity.setFixedWidth(90)
+        self.map_opacity.setAccessibleName(self.tr("Opacity of the map"))
+        self.map_opacity.setToolTip(self.tr("How much the map covers the scan"))
+        self.show_map_tools(is_shown=False)
 
     def _build_comparison(self) -> QWidget:
         self._compared = ElidedLabel()

@@ -11,6 +11,7 @@ from core.data.volume import Volume
 from mrifcl_gui.frame_clock import FrameClock
 from mrifcl_gui.grey_volume import contrast_limits, sample_of
 from mrifcl_gui.intensity_panel import IntensityPanel
+from mrifcl_gui.map_overlay import MapOverlay
 from mrifcl_gui.plane_grid import PlaneGrid
 from mrifcl_gui.plane_view import PlaneView
 from mrifcl_gui.slice_planes import PLANES, Voxel, clip_voxel, plane_called
@@ -38,6 +39,7 @@ class VolumePage(QWidget):
         # From a place of the first volume to the same place of the second.
         self._shift_mm: Place = (0.0, 0.0, 0.0)
         self._active = PLANES[0].name
+        self._overlay: MapOverlay | None = None
         self._enlarged: str | None = None
         self.intensities = IntensityPanel()
         self._grid = PlaneGrid(self._first.views, self._second.views, self.intensities)
@@ -85,12 +87,14 @@ class VolumePage(QWidget):
     def show_volume(self, volume: Volume, auto_limits: tuple[float, float]) -> None:
         """Show a volume alone; ``auto_limits`` are the intensities of its automatic contrast."""
         self._auto_limits = auto_limits
+        self._overlay = None
         self._first.show(volume)
         self._second.clear()
         self._arrange()
 
     def clear(self) -> None:
         """Let the volumes go."""
+        self._overlay = None
         self._first.clear()
         self._second.clear()
 
@@ -119,6 +123,21 @@ class VolumePage(QWidget):
     def set_network_slices_shown(self, shown: bool) -> None:
         """Show or hide these lines."""
         self._first.set_slice_lines_shown(shown)
+
+    @property
+    def overlay(self) -> MapOverlay | None:
+        """The map over the first volume."""
+        return self._overlay
+
+    def set_overlay(self, overlay: MapOverlay | None) -> None:
+        """Lay a map over the first volume, or take it away."""
+        self._overlay = overlay
+        self._first.set_overlay(overlay)
+        self.read_out_changed.emit()
+
+    def set_overlay_shown(self, shown: bool) -> None:
+        """Show or hide the map."""
+        self._first.set_overlay_shown(shown)
 
     def set_crosshair_shown(self, shown: bool) -> None:
         """Show or hide the crosshair."""
@@ -195,6 +214,9 @@ class VolumePage(QWidget):
         if volume is None:
             return ""
         text = _volume_text(self, volume, self._first.voxel)
+        if self._overlay is not None:
+            value = f"{self._overlay.value_at(self._first.voxel):.3g}".replace("-", "−")
+            text += self.tr("   map {value}").format(value=value)
         second = self._second.volume
         if second is not None:
             value = "–" if self._second.is_outside else _number(second, self._second.voxel)

@@ -11,6 +11,7 @@ from PySide6.QtCore import QCoreApplication, QObject, QTimer
 from core.data.volume import Volume
 from mrifcl_gui.frame_clock import FrameClock
 from mrifcl_gui.grey_volume import GreyVolume
+from mrifcl_gui.map_overlay import MapOverlay
 from mrifcl_gui.plane_drawing import FAINT_TEXT, SliceLines
 from mrifcl_gui.plane_view import PlaneView
 from mrifcl_gui.slice_planes import PLANES, SlicePlane, Voxel, clip_voxel, plane_called
@@ -51,6 +52,8 @@ class VolumePlanes(QObject):
         self._has_crosshair = True
         self._lines_of: tuple[SlicePlane, tuple[int, ...], str] | None = None
         self._has_lines = True
+        self._overlay: MapOverlay | None = None
+        self._has_overlay = True
         # Slab by slab between the events of the window, which is never held up by more.
         self._preparing = QTimer(self)
         self._preparing.timeout.connect(self._prepare_part)
@@ -84,7 +87,7 @@ class VolumePlanes(QObject):
         """Show a volume at its middle voxel; the lines of another one go."""
         self._volume = volume
         self._grey = GreyVolume(volume.voxels)
-        self._lines_of = None
+        self._lines_of = self._overlay = None
         self._voxel = middle_of(volume)
         self._is_outside = False
         if not self._grey.is_ready:
@@ -101,7 +104,7 @@ class VolumePlanes(QObject):
     def clear(self) -> None:
         """Let the volume go."""
         self._preparing.stop()
-        self._volume = self._grey = self._lines_of = None
+        self._volume = self._grey = self._lines_of = self._overlay = None
 
     def set_voxel(self, voxel: Voxel, *, is_outside: bool = False) -> None:
         """Go to a voxel; ``is_outside`` says that it only is the nearest to a place outside."""
@@ -147,6 +150,20 @@ class VolumePlanes(QObject):
         self._has_lines = shown
         self._place_lines()
 
+    def set_overlay(self, overlay: MapOverlay | None) -> None:
+        """Lay a map on the volume's grid over its planes, or take it away."""
+        self._overlay = overlay
+        self._refresh()
+
+    def set_overlay_shown(self, shown: bool) -> None:
+        """Show or hide the map."""
+        self._has_overlay = shown
+        self._refresh()
+
+    def _refresh(self) -> None:
+        for view in self.views.values():
+            view.refresh()
+
     def set_fit_extent(self, extent_mm: tuple[float, float] | None) -> None:
         """Fit this width and height into each view, or (None) each plane's own."""
         for view in self.views.values():
@@ -173,6 +190,8 @@ class VolumePlanes(QObject):
         if self._grey is not None:
             index = self._voxel[plane.along]
             self._grey.paint(out, plane, index, is_mirrored=self._is_mirrored(plane))
+            if self._overlay is not None and self._has_overlay:
+                self._overlay.mix(out, plane, index, is_mirrored=self._is_mirrored(plane))
 
     def _prepare_part(self) -> None:
         if self._grey is None or self._grey.is_ready:

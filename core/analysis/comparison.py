@@ -133,20 +133,17 @@ def claims(runs: Sequence[Run]) -> Table:
 
     Verdicts are ``holds``, ``refuted`` and ``cannot be told``: a difference of test
     accuracies counts only where its 95 % bootstrap interval over subjects leaves out 0.
-    Of several finished runs of one row the last given is taken; control runs with shuffled
-    labels are left out.
+    Of several finished runs of one row (other seeds) the mean is taken; control runs with
+    shuffled labels are left out.
     """
-    usable = {
-        (run.settings.training.network, row_regime(run)): run
-        for run in runs
-        if run.state == "finished"
-        and run.has_features
-        and not run.settings.split.shuffled_labels
-        and len(run.features.of_part("test").label)
-    }
+    usable: dict[tuple[str, RowRegime], list[Run]] = {}
+    for run in runs:
+        if is_comparable(run):
+            key = (run.settings.training.network, row_regime(run))
+            usable.setdefault(key, []).append(run)
     rows = []
     for network in _PAPER_NETWORKS:
-        own = {regime: run for (name, regime), run in usable.items() if name == network}
+        own = {regime: found for (name, regime), found in usable.items() if name == network}
         for text, judge in _CLAIMS:
             verdict, numbers = _judge(own, judge)
             paper = judge({regime: _PAPER_ROWS[network, regime].test for regime in ROW_REGIMES})
@@ -167,13 +164,45 @@ def claims(runs: Sequence[Run]) -> Table:
     )
 
 
+def right_by_subject(runs: Sequence[Run]) -> dict[str, tuple[int, int]]:
+    """Return for each test subject how many of its slices are right, and how many it has."""
+    counts: dict[str, tuple[int, int]] = {}
+    for run in runs:
+        features = run.features.of_part("test")
+        is_right = features.logits.argmax(axis=1) == features.label
+        names, group = np.unique(features.subject, return_inverse=True)
+        right, n = np.bincount(group, is_right), np.bincount(group)
+        for row, name in enumerate(map(str, names)):
+            before = counts.get(name, (0, 0))
+            counts[name] = (before[0] + int(right[row]), before[1] + int(n[row]))
+    return counts
+
+
+def is_comparable(run: Run) -> bool:
+    """Tell whether a run has ended, has test slices, and learned the true labels."""
+    return (
+        run.state == "finished"
+        and run.has_features
+        and not run.settings.split.shuffled_labels
+        and bool((run.features.part == "test").any())
+    )
+
+
 def accuracy_difference(first: Run, second: Run) -> Difference:
     """Return test accuracy by slice of ``first`` minus ``second``, with its bootstrap interval.
 
     Subjects are resampled, together where both runs have the same test subjects, else each
     run's own.
     """
-    one, two = _right_by_subject(first), _right_by_subject(second)
+    return pooled_difference((first,), (second,))
+
+
+def pooled_difference(first: Sequence[Run], second: Sequence[Run]) -> Difference:
+    """Return :func:`accuracy_difference` of two groups of runs, the seeds of two rows.
+
+    The answers to a subject's slices are counted over all runs of a group.
+    """
+    one, two = right_by_subject(first), right_by_subject(second)
     random = np.random.default_rng(0)
     names = sorted(one)
     is_paired = names == sorted(two)
@@ -216,23 +245,27 @@ _CLAIMS: tuple[tuple[str, _Judge], ...] = (
 )
 
 
-def _judge(own: Mapping[RowRegime, Run], judge: _Judge) -> tuple[Verdict, str]:
+def _judge(own: Mapping[RowRegime, Sequence[Run]], judge: _Judge) -> tuple[Verdict, str]:
     needed = ("scratch", "scratch long") if judge is _longer_is_as_good else ROW_REGIMES
     missing = [regime for regime in needed if regime not in own]
     if missing:
         return "cannot be told", f"no finished run: {', '.join(missing)}"
-    chosen = [own[regime] for regime in ROW_REGIMES if regime in needed]
+    chosen = [run for regime in needed for run in own[regime]]
     modes = {split_name(run.settings.split) for run in chosen}
     if len(modes) > 1:
         return "cannot be told", f"split differently: {', '.join(sorted(modes))}"
-    test = {regime: accuracy(run.features.of_part("test")).accuracy for regime, run in own.items()}
-    differences = {pair: accuracy_difference(own[pair[0]], own[pair[1]]) for pair in judge(test)}
+    test = {regime: _pooled_accuracy(found) for regime, found in own.items()}
+    differences = {pair: pooled_difference(own[pair[0]], own[pair[1]]) for pair in judge(test)}
     numbers = "; ".join(
         f"{better} {100 * test[better]:.1f} % against {worse} {100 * test[worse]:.1f} %: "
         f"{differences[better, worse]}"
         for better, worse in differences
     )
     return _verdict(tuple(differences.values()), or_equal=judge is _longer_is_as_good), numbers
+
+
+def _pooled_accuracy(runs: Sequence[Run]) -> float:
+    return float(_share(np.array(list(right_by_subject(runs).values()))))
 
 
 def _verdict(differences: Sequence[Difference], *, or_equal: bool) -> Verdict:
@@ -247,7 +280,7 @@ def _verdict(differences: Sequence[Difference], *, or_equal: bool) -> Verdict:
 
 def _table_row(run: Run) -> tuple[Any, ...]:
     paper = paper_row(run)
-    train, validation, test, by_subject = _accuracies(run)
+    train, validation, test, by_subject = part_accuracies(run)
     seconds = float(np.nansum(run.history.seconds)) if len(run.history.epoch) else None
     return (
         run.network_title,
@@ -266,7 +299,7 @@ def _table_row(run: Run) -> tuple[Any, ...]:
     )
 
 
-def _accuracies(run: Run) -> tuple[float | None, float | None, float | None, float | None]:
+def part_accuracies(run: Run) -> tuple[float | None, float | None, float | None, float | None]:
     """Return train, validation, test, and test by subject; None where not known."""
     if run.has_features:
         parts = [run.features.of_part(part) for part in ("train", "validation", "test")]
@@ -296,19 +329,6 @@ def _paper_order(run: Run) -> tuple[int, int]:
         list(NETWORK_TITLES).index(run.settings.training.network),
         ROW_REGIMES.index(row_regime(run)),
     )
-
-
-def _right_by_subject(run: Run) -> dict[str, tuple[int, int]]:
-    """Return for each test subject how many of its slices are right, and how many it has."""
-    features = run.features.of_part("test")
-    is_right = features.logits.argmax(axis=1) == features.label
-    return {
-        str(subject): (
-            int(is_right[features.subject == subject].sum()),
-            int(np.sum(features.subject == subject)),
-        )
-        for subject in np.unique(features.subject)
-    }
 
 
 def _share(counts: NDArray[Any]) -> NDArray[np.float64]:

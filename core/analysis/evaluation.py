@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.analysis.features import By, features_of, subject_means
+from core.analysis.features import features_of, subject_means
+from core.analysis.metrics import UNIT_WORDS, Unit, cases_of
 from core.config import BATCH_NORM_NETWORKS
 from core.errors import AnalysisError
 from core.figure import BLUE, GREY, VERMILLION, Axis, Curve, Figure, HeatMap, Panel, Table
@@ -65,7 +66,7 @@ def accuracy_by_subject(features: Features) -> Score:
     return _score(counts, interval=wilson_interval(int(np.trace(counts)), int(counts.sum())))
 
 
-def wilson_interval(correct: int, n: int) -> tuple[float, float]:
+def wilson_interval(correct: float, n: int) -> tuple[float, float]:
     """Return Wilson's (1927) 95 % interval of a proportion; NaN for n = 0."""
     if n == 0:
         return math.nan, math.nan
@@ -136,7 +137,7 @@ def accuracy_table(run: Run) -> Table:
     )
 
 
-def confusion(run: Run, *, part: str = "test", by: By = "slice") -> Figure:
+def confusion(run: Run, *, part: str = "test", by: Unit = "slice") -> Figure:
     """Return how often each class is taken for each other, as counts.
 
     Raises
@@ -144,27 +145,26 @@ def confusion(run: Run, *, part: str = "test", by: By = "slice") -> Figure:
     AnalysisError
         If the part has no slices.
     """
-    counts = confusion_counts(features_of(run, part=part, by=by))
+    counts = _counts_of(run, part=part, by=by)
+    what = "slices" if by == "slice" else "subjects"
     panel = Panel(
         x=Axis("Predicted class", categories=run.classes),
         y=Axis("True class", categories=run.classes),
         layers=(
-            HeatMap(
-                f"{by}s", counts, run.classes, run.classes, 0.0, float(counts.max()), format=".0f"
-            ),
+            HeatMap(what, counts, run.classes, run.classes, 0.0, float(counts.max()), format=".0f"),
         ),
-        title=f"{int(np.trace(counts))} of {int(counts.sum())} {by}s right",
+        title=f"{int(np.trace(counts))} of {int(counts.sum())} {what} right",
     )
     return Figure(
         name=f"confusion_{part}_by_{by}",
-        title=f"Confusion of {run.network_title}, {part} part, by {by}",
+        title=f"Confusion of {run.network_title}, {part} part, {UNIT_WORDS[by]}",
         panels=(panel,),
-        caption=f"Counts of {by}s: true class in rows, predicted class in columns.",
+        caption=f"Counts of {what}: true class in rows, predicted class in columns.",
         warning=run.warning,
     )
 
 
-def confusion_table(run: Run, *, part: str = "test", by: By = "slice") -> Table:
+def confusion_table(run: Run, *, part: str = "test", by: Unit = "slice") -> Table:
     """Return the counts of :func:`confusion` with the share that is right of each true class.
 
     Raises
@@ -172,16 +172,16 @@ def confusion_table(run: Run, *, part: str = "test", by: By = "slice") -> Table:
     AnalysisError
         If the part has no slices.
     """
-    counts = confusion_counts(features_of(run, part=part, by=by))
+    counts = _counts_of(run, part=part, by=by)
     return Table(
         name=f"confusion_counts_{part}_by_{by}",
-        title=f"Confusion of {run.network_title}, {part} part, by {by}",
+        title=f"Confusion of {run.network_title}, {part} part, {UNIT_WORDS[by]}",
         columns=("true", *(f"predicted_{name}" for name in run.classes), "n", "recall"),
         rows=tuple(
             (name, *row, int(row.sum()), row[k] / row.sum() if row.sum() else math.nan)
             for k, (name, row) in enumerate(zip(run.classes, counts, strict=True))
         ),
-        caption=f"Counts of {by}s.",
+        caption=f"Counts of {'slices' if by == 'slice' else 'subjects'}.",
         warning=run.warning,
     )
 
@@ -234,27 +234,11 @@ def curves(run: Run) -> Figure:
     )
 
 
-def is_possible_percentage(percent: float, n: int, *, decimals: int) -> bool:
-    """Tell whether some k of n cases, as a percentage, is printed as ``percent``.
-
-    Parameters
-    ----------
-    percent : float
-        As printed, such as 98.1.
-    n : int
-        Cases, such as 504 test slices.
-    decimals : int
-        Decimals printed.
-
-    Notes
-    -----
-    Rounded and cut-off decimals both count as printed: 93.2 of 504 is possible only when cut
-    off (470/504 = 93.254 %, which is 93.3 % rounded).
-    """
-    # Whole numbers throughout: 98.1 has no exact binary fraction.
-    scale = 100 * 10**decimals
-    printed = round(percent * 10**decimals)
-    return any(printed in (k * scale // n, (2 * k * scale + n) // (2 * n)) for k in range(n + 1))
+def _counts_of(run: Run, *, part: str, by: Unit) -> NDArray[np.int64]:
+    cases = cases_of(run, part=part, unit=by)
+    counts = np.zeros((len(run.classes),) * 2, dtype=np.int64)
+    np.add.at(counts, (cases.label, cases.predicted), 1)
+    return counts
 
 
 def _score(counts: NDArray[np.int64], *, interval: tuple[float, float]) -> Score:

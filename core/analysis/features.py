@@ -27,7 +27,7 @@ By = Literal["slice", "subject"]
 Pair = tuple[str, str]
 MAX_CLOUDS = 4
 
-_PART_WORDS = {"train": "training", "validation": "validation", "test": "test", "all": "all"}
+PART_WORDS = {"train": "training", "validation": "validation", "test": "test", "all": "all"}
 _CLOUD_SOURCE = "After Khagi & Kwon (2022), JMIS 9(3), Fig. 2."
 
 
@@ -63,10 +63,10 @@ def feature_cloud(
     )
     return Figure(
         name=f"feature_cloud_{part}_by_{by}",
-        title=f"FCL output of {run.network_title}, {regime_text(run)}, {_PART_WORDS[part]} part",
+        title=f"FCL output of {run.network_title}, {regime_text(run)}, {PART_WORDS[part]} part",
         panels=panels,
         columns=min(len(panels), 3),
-        caption=_cloud_caption(by),
+        caption=_cloud_caption(by, [run]),
         warning=run.warning,
     )
 
@@ -119,10 +119,10 @@ def feature_clouds(
     )
     return Figure(
         name=f"feature_clouds_{part}_by_{by}",
-        title=f"FCL output by regime, {_PART_WORDS[part]} part",
+        title=f"FCL output by regime, {PART_WORDS[part]} part",
         panels=panels,
         columns=min(len(panels), 2),
-        caption=_cloud_caption(by),
+        caption=_cloud_caption(by, runs),
         warning=joint_warning(runs),
     )
 
@@ -166,7 +166,7 @@ def dispersion_table(run: Run, part: str = "test") -> Table:
         )
     return Table(
         name=f"dispersion_{part}",
-        title=f"Dispersion of the FCL output, {_PART_WORDS[part]} part",
+        title=f"Dispersion of the FCL output, {PART_WORDS[part]} part",
         columns=(
             "class",
             "slices",
@@ -196,7 +196,7 @@ def features_of(run: Run, *, part: str = "test", by: By = "slice") -> Features:
         raise AnalysisError(f"There is no part '{part}'. Choose one of: {', '.join(PARTS)}, all.")
     features = run.features.of_part(part)
     if not len(features.label):
-        raise AnalysisError(f"The {_PART_WORDS[part]} part of run '{run.name}' has no slices.")
+        raise AnalysisError(f"The {PART_WORDS[part]} part of run '{run.name}' has no slices.")
     if not np.isfinite(features.logits).all():
         raise AnalysisError(
             f"The network of run '{run.name}' gives outputs that are not finite: its training "
@@ -321,8 +321,11 @@ def _limits(logits: Sequence[NDArray[np.float32]]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _cloud_caption(by: By) -> str:
-    dot = "slice" if by == "slice" else "subject, at the mean of its slices"
+def _cloud_caption(by: By, runs: Sequence[Run]) -> str:
+    # What a network sees at once; a run of the 3-D CNN beside one of another has both.
+    items = {"scan" if run.settings.sees_cubes else "slice" for run in runs}
+    item = " or ".join(sorted(items))
+    dot = item if by == "slice" else f"subject, at the mean of its {item.replace(' or', 's or')}s"
     return (
         f"Outputs of the final fully connected layer, one dot a {dot}. Below the dashed line "
         f"the class on x has the higher score. {_CLOUD_SOURCE}"

@@ -275,6 +275,7 @@ def fit_series(x: ArrayLike, y: ArrayLike, *, highest: int = HIGHEST_DEGREE) -> 
     norms = np.linalg.norm(residuals, axis=0)
     # What is left of y when it is rounded to double precision.
     rounding = 8 * np.finfo(np.float64).eps * math.sqrt(len(y)) * np.abs(y).max() / y_scale
+    total = norms[0] if norms[0] > rounding else math.nan
     leverage = np.cumsum(basis**2, axis=1)
     inverse = np.linalg.inv(triangle) / lengths[:, None]
     fits = []
@@ -289,7 +290,7 @@ def fit_series(x: ArrayLike, y: ArrayLike, *, highest: int = HIGHEST_DEGREE) -> 
                 centre=centre,
                 scale=scale,
                 norm=norms[degree] * y_scale,
-                share_left=(norms[degree] / norms[0]) ** 2 if norms[0] > 0 else math.nan,
+                share_left=float(norms[degree] / total) ** 2,
                 left_out=y_scale * math.sqrt(np.mean(errors**2)),
                 n=len(x),
                 is_exact=bool(norms[degree] <= rounding),
@@ -299,7 +300,7 @@ def fit_series(x: ArrayLike, y: ArrayLike, *, highest: int = HIGHEST_DEGREE) -> 
     return FitSeries(
         fits=tuple(fits),
         steps=_steps(norms, shares, n=len(x), rounding=rounding),
-        correlation=_correlation(norms, shares, triangle),
+        correlation=_correlation(shares / total, triangle),
         limit=limit,
         basis=basis,
         residuals=residuals * y_scale,
@@ -358,7 +359,7 @@ def _centre_and_scale(values: Array, name: str) -> tuple[float, float]:
 
 def _possible_degree(x: Array, triangle: Array, highest: int) -> tuple[int, str]:
     """Return the highest degree that the x values determine, and why it is not higher."""
-    distinct = len(np.unique(x)) if len(x) > highest else len(set(x.tolist()))
+    distinct = len(np.unique(x))
     if distinct < highest + 1:
         highest, limit = distinct - 1, _too_few(distinct, distinct)
     else:
@@ -467,9 +468,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _correlation(norms: Array, shares: Array, triangle: Array) -> float:
-    if len(norms) < 2 or norms[0] == 0:
+def _correlation(shares: Array, triangle: Array) -> float:
+    if len(shares) < 2:
         return math.nan
-    # The sign of a column of the basis is free; that of the triangle undoes it.
-    value = math.copysign(shares[1], shares[1] * triangle[1, 1]) / norms[0]
-    return float(np.clip(value, -1.0, 1.0))
+    # The sign of a column of the basis is free; the triangle's undoes it.
+    return float(np.clip(shares[1] * np.sign(triangle[1, 1]), -1.0, 1.0))

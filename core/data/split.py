@@ -97,7 +97,8 @@ def split_slices(slices: SliceSet, settings: SplitSettings, seed: int) -> Split:
         rng = np.random.default_rng([seed, k])
         rows = np.flatnonzero(label == k)
         if settings.mode == "slice":
-            part[rows] = _deal(len(rows), settings, rng, f"slices in class {name}")
+            items = "scans" if slices.are_cubes else "slices"
+            part[rows] = _deal(len(rows), settings, rng, f"{items} in class {name}")
             continue
         subjects, of_row = np.unique(slices.subject[rows], return_inverse=True)
         if settings.mode == "kfold":

@@ -8,6 +8,7 @@ is told after that. Whenever a program dies in between, the record's last one is
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from core import atomic_file
 from core.config import TrainSettings
 from core.disk_space import room_for_run
 from core.errors import RunError
-from core.run_folder import Run, RunWriter, recorded_sums, set_aside
+from core.run_folder import FcHistory, Run, RunWriter, recorded_sums, set_aside
 from core.training.network import fcl_of
 from core.training.state import Training
 from core.training.weights_file import check_weights_file
@@ -147,8 +148,10 @@ def put_last_epoch_back(training: Training) -> None:
     put_last_epoch_into(training.network, training.writer)
 
 
-def put_last_epoch_into(network: nn.Module, writer: RunWriter) -> None:
+def put_last_epoch_into(network: nn.Module, writer: RunWriter) -> int:
     """Put what training changed up to the last whole epoch of a run into ``network``.
+
+    Returns that epoch.
 
     Raises
     ------
@@ -157,6 +160,25 @@ def put_last_epoch_into(network: nn.Module, writer: RunWriter) -> None:
     """
     state = _find_checkpoint(writer.path, writer.record).state
     network.load_state_dict(state["network"], strict=False)
+    return int(state["epoch"])
+
+
+def cut_curves_back(writer: RunWriter, run: Run, epoch: int) -> None:
+    """Drop from curves and FCL weights what is later than ``epoch``.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written.
+    """
+    writer.keep_history_until(epoch)
+    with contextlib.suppress(RunError):  # there is none, or it is damaged
+        history = run.fc_history
+        keep = history.epoch <= epoch
+        if not keep.all():
+            writer.write_fc_history(
+                FcHistory(history.epoch[keep], history.weight[keep], history.bias[keep])
+            )
 
 
 def bytes_needed(network: nn.Module, settings: TrainSettings) -> int:

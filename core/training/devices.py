@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from pathlib import Path
 from typing import Literal
@@ -59,14 +60,13 @@ def _resident_bytes() -> float:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):
         return _peak_resident_bytes()
-    import resource
-
-    return float(pages * resource.getpagesize())
+    return float(pages * os.sysconf("SC_PAGE_SIZE"))
 
 
 def _peak_resident_bytes() -> float:
     """Return the most that this program has held: macOS tells no more without other packages."""
-    if sys.platform != "darwin":
+    system: str = sys.platform
+    if system != "darwin":
         return math.nan
     import resource
 

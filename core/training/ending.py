@@ -60,7 +60,9 @@ class Ending:
         if isinstance(error, MriFclError):
             self._mark("failed", str(error))
         elif isinstance(error, Exception):
-            logger.error("training ended early", exc_info=error)
+            # What a disk says is in the sentence already; the rest is for whoever mends it.
+            level = logging.INFO if isinstance(error, OSError) else logging.ERROR
+            logger.log(level, "training ended early", exc_info=error)
             is_full = isinstance(error, OSError) and disk_space.is_full(error)
             text = self._sentence(error)
             self._mark("stopped" if is_full else "failed", text)

@@ -21,7 +21,7 @@ from core.progress import BatchDone, EpochMetrics, Notice, Operation
 from core.training.checkpoint import BEST_FILE, save_checkpoint, save_network
 from core.training.dataset import balanced_order, batch_bounds, epoch_order
 from core.training.devices import bytes_in_use
-from core.training.evaluate import accuracy, evaluate, mean_cross_entropy
+from core.training.evaluate import accuracy, evaluate, extract_features, mean_cross_entropy
 from core.training.regime import recompute_batch_norm, set_training_mode
 from core.training.state import Training
 
@@ -51,6 +51,7 @@ def train_epochs(training: Training) -> Operation[None]:
     labels = data.split.label[rows]
     if training.epoch == 0:
         none = np.zeros((0, training.fcl.out_features), np.float32)
+        yield from _keep_features(training, 0)
         yield _metrics(training, 0, (math.nan, math.nan), 0.0, none, labels[:0])
     while training.epoch < settings.epochs:
         epoch, began = training.epoch + 1, time.monotonic()
@@ -76,6 +77,7 @@ def train_epochs(training: Training) -> Operation[None]:
         seconds = time.monotonic() - began
         training.seconds += seconds
         metrics = _metrics(training, epoch, trained, seconds, logits, labels)
+        yield from _keep_features(training, epoch)
         _keep_epoch(training, metrics)
         yield metrics
 
@@ -306,6 +308,27 @@ def _metrics(
         labels=labels,
         seconds_left=training.seconds / epoch * left if epoch else math.nan,
     )
+
+
+def _keep_features(training: Training, epoch: int) -> Operation[None]:
+    """Put the features of all slices after ``epoch`` on disk, where they are asked for.
+
+    Before the checkpoint: a resumed run never passes over an epoch that is due. Those of the
+    last epoch are written with the results.
+    """
+    every = training.settings.training.features_every
+    if not every or epoch % every or epoch >= training.settings.epochs:
+        return
+    features = yield from extract_features(
+        training.module,
+        training.fcl,
+        training.feed,
+        training.data,
+        training.engine,
+        batch=training.settings.batch,
+    )
+    if training.engine.is_first:
+        training.writer.write_epoch_features(epoch, features)
 
 
 def _keep_epoch(training: Training, metrics: EpochMetrics) -> None:

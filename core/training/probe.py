@@ -5,7 +5,6 @@ Shapes: N batch, C channels, H and W (and D) pixels, K classes.
 
 from __future__ import annotations
 
-import dataclasses
 import gc
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from core import config
 from core.config import CUSTOM_CNNS, RunSettings
 from core.errors import TrainingError
 from core.progress import Operation, Progress
@@ -72,7 +72,8 @@ def probe_precision(settings: RunSettings) -> Operation[ProbeResult]:
 
 def _stepper(settings: RunSettings, precision: str) -> Callable[[], None] | None:
     """Return a function that takes one step of training as a run does."""
-    training = dataclasses.replace(settings.training, precision=precision, devices=1, nodes=1)
+    values = {"precision": precision, "devices": 1, "nodes": 1, "deterministic": False}
+    training = config.change(settings, values).training
     engine = Engine(training)
     network = build_network(training, _CLASSES, transform_input=False).to(engine.device)
     images = _images(settings).to(engine.device)

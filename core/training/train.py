@@ -25,13 +25,14 @@ from core.disk_space import require_place, require_room
 from core.errors import RunError
 from core.progress import Notice, Operation, Progress, RunStarted
 from core.run_folder import Features, Run, RunWriter, create_run, reopen_run
-from core.run_lock import RunInUseError, holder_of, in_use_sentence
+from core.run_lock import require_free
 from core.training import pretrained
 from core.training.augmentation import augmentation_of
 from core.training.checkpoint import (
     CHECKPOINT_FILE,
     NETWORK_FILE,
     bytes_needed,
+    cut_curves_back,
     load_checkpoint,
     load_network,
     put_last_epoch_into,
@@ -166,7 +167,8 @@ def resume(
         If it is finished, has no checkpoint, or belongs to another cohort.
     """
     run = Run(run_folder)
-    _require_resumable(run)
+    _require_unfinished(run)
+    require_free(run_folder)
     _require_same_cohort(run, cohort)
     data = yield from _data_again(run, cohort)
     folder = cohort_folder_of(run)
@@ -219,9 +221,14 @@ def complete_features(run_folder: Path, cohort: Cohort) -> Operation[Path]:
     one = Engine(run.settings.training.on_one_cpu())
     writer = reopen_run(run_folder)
     try:
+        try:
+            # Curves may be an epoch ahead where the program died or the disk was full.
+            cut_curves_back(writer, run, put_last_epoch_into(network, writer))
+        except RunError:
+            if not has_network:
+                raise
         if run.state == "interrupted" or not has_network:
             # Nobody stored the network when the program died: the checkpoint has it.
-            put_last_epoch_into(network, writer)
             save_network(network, writer)
         training = yield from _begin(
             run.settings, network, one, data, writer, cohort_folder_of(run)
@@ -241,13 +248,6 @@ def cohort_folder_of(run: Run) -> Path:
     """Return where the cohort of a run lies, as its record says (relative to the run)."""
     folder = run.path / str(run.record["cohort"]["folder"])
     return folder.resolve()
-
-
-def _require_resumable(run: Run) -> None:
-    _require_unfinished(run)
-    holder = holder_of(run.path)
-    if holder is not None:
-        raise RunInUseError(in_use_sentence(run.path, holder))
 
 
 def _require_unfinished(run: Run) -> None:

@@ -95,3 +95,75 @@ def test_that_no_folder_is_flushed_on_windows(path, monkeypatch):
     monkeypatch.setattr(atomic_file.os, "name", "nt")
     atomic_file._sync_folder(path.parent)
     assert opened == []
+
+
+def refuse_to_replace(monkeypatch, path, times):
+    """Let another program hold the file for a number of tries; return the waits."""
+    real, waits = type(path).replace, []
+
+    def replace(source, target):
+        if len(waits) < times:
+            raise PermissionError(13, "Access is denied")
+        return real(source, target)
+
+    monkeypatch.setattr(type(path), "replace", replace)
+    monkeypatch.setattr(atomic_file.time, "sleep", waits.append)
+    return waits
+
+
+def test_that_a_file_held_for_a_moment_is_replaced_a_little_later(path, monkeypatch):
+    waits = refuse_to_replace(monkeypatch, path, 3)
+    atomic_file.write_text(path, "new")
+    assert path.read_text() == "new"
+    assert waits == [0.1, 0.2, 0.5]
+
+
+def test_that_a_file_held_for_long_keeps_its_old_state(path, monkeypatch):
+    waits = refuse_to_replace(monkeypatch, path, 99)
+    with pytest.raises(PermissionError, match="denied"):
+        atomic_file.write_text(path, "new")
+    assert waits == [0.1, 0.2, 0.5, 1.0, 2.0]
+    assert path.read_text() == "old"
+    assert names(path.parent) == ["record.json"]
+
+
+def test_that_a_new_file_is_flushed_before_it_replaces_the_old_one(path, monkeypatch):
+    order = []
+    fsync, replace = os.fsync, type(path).replace
+    monkeypatch.setattr(os, "fsync", lambda handle: order.append("fsync") or fsync(handle))
+    monkeypatch.setattr(
+        type(path), "replace", lambda *given: order.append("replace") or replace(*given)
+    )
+    atomic_file.write_text(path, "new")
+    expected = ["fsync", "replace"] if os.name == "nt" else ["fsync", "replace", "fsync"]
+    assert order == expected
+
+
+def test_that_leftovers_of_a_killed_program_are_removed_and_nothing_else(path):
+    for name in (".record.json-ab12.part", "mine.part", ".hidden"):
+        (path.parent / name).write_text("x")
+    atomic_file.remove_leftovers(path.parent)
+    assert names(path.parent) == [".hidden", "mine.part", "record.json"]
+
+
+def test_that_the_sum_is_that_of_what_was_written(tmp_path):
+    path = tmp_path / "x.bin"
+    with path.open("wb") as file:
+        writer = atomic_file.HashingWriter(file)
+        for part in (b"ab", memoryview(b"c")):
+            assert writer.write(part) == len(part)
+        writer.flush()
+    # sha256 of "abc", FIPS 180-2, appendix B.1
+    known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert writer.sha256() == atomic_file.sha256_of(path) == known
+
+
+def test_that_what_the_disk_said_is_kept(tmp_path):
+    class Full:
+        def write(self, _):
+            raise OSError(28, "No space left on device")
+
+    writer = atomic_file.HashingWriter(Full())
+    with pytest.raises(OSError, match="No space left"):
+        writer.write(b"x")
+    assert writer.error.errno == 28

@@ -259,6 +259,9 @@ def test_that_the_3d_cnn_is_trained_resumed_and_analysed_by_commands(tmp_path, c
     run = Path(last_json(capsys)["run"])
     assert main.main(["audit", str(run), "--json"]) == 0
     assert last_json(capsys)["leaks"] is False
+    before = ["audit", str(cohort), "--network", "cnn3d", "--cube-size", "16", "--split", "slice"]
+    assert main.main([*before, "--json"]) == 0
+    assert last_json(capsys)["split_words"] == "by scan 5:2:3, seed 0"
     assert main.main(["analyse", str(run), "--out", str(tmp_path / "out"), "--json"]) == 0
     assert last_json(capsys)["figures"]
 

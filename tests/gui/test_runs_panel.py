@@ -239,7 +239,7 @@ def test_that_a_run_that_is_trained_elsewhere_is_told_and_cannot_be_resumed(pane
     lock.write_text('{"host": "PC-7", "pid": 1, "since": "2026-01-02T10:00:00+00:00"}')
     panel.show_runs([Run(writer.path)])
     panel.select_run(writer.path)
-    assert panel.cell(0, "State") == "running"
+    assert panel.cell(0, "State") == "running elsewhere"
     assert "open in another window since 2026-01-02" in state_cell(panel).data(
         Qt.ItemDataRole.ToolTipRole
     )

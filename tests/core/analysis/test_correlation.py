@@ -9,6 +9,11 @@ from core.analysis.correlation import (
     permutation_p_value,
     row_correlation,
     row_correlation_table,
+)
+from core.analysis.scan_correlation import (
+    MOST_SCANS_SHOWN,
+    scan_map,
+    weight_class_correlation_table,
     weight_scan_correlation,
     weight_scan_correlation_table,
 )
@@ -145,5 +150,62 @@ def test_that_a_leak_is_carried_by_every_figure(build_run):
         row_correlation_table(run),
         weight_scan_correlation(run),
         weight_scan_correlation_table(run),
+        weight_class_correlation_table(run),
+        scan_map(run),
     ):
         assert item.warning.startswith("Leaking split")
+
+
+def test_that_two_rows_name_the_null_and_the_biases(two_class_run):
+    figure = row_correlation(two_class_run)
+    null = softmax_null(two_class_run, ("AD", "NC")).predicted_slope
+    assert figure.panels[0].title == f"without class information: {null:.2f}".replace("-", "−")
+    bias = two_class_run.fc_history.bias[-1]
+    assert f"Biases: AD {bias[0]:.3g}, NC {bias[1]:.3g}." in figure.caption
+
+
+def test_that_each_cell_by_class_has_an_interval_and_a_p_value(three_class_run):
+    by_scan = weight_scan_correlation_table(three_class_run)
+    table = weight_class_correlation_table(three_class_run)
+    assert [row[:2] for row in table.rows][:3] == [("AD", "AD"), ("AD", "MCI"), ("AD", "NC")]
+    heat = weight_scan_correlation(three_class_run).panels[0].layers[0]
+    assert column(table, "correlation") == pytest.approx(heat.values.ravel().tolist())
+    for row in table.rows:
+        cell = dict(zip(table.columns, row, strict=True))
+        assert cell["low"] < cell["correlation"] < cell["high"]
+        of_row = np.array([r[-3:][("AD", "MCI", "NC").index(cell["row"])] for r in by_scan.rows])
+        is_own = np.array([r[2] == cell["true_class"] for r in by_scan.rows])
+        expected = stats.permutation_test(
+            (of_row[is_own], of_row[~is_own]),
+            lambda a, b: np.mean(a) - np.mean(b),
+            n_resamples=np.inf,
+        )
+        assert cell["above_others"] == pytest.approx(expected.statistic)
+        assert cell["p_value"] == pytest.approx(expected.pvalue, abs=0.05)
+        assert (cell["scans"], cell["subjects"]) == (4, 4)
+
+
+def test_that_a_class_of_one_subject_has_no_interval(two_class_run):
+    table = weight_class_correlation_table(two_class_run, scans=["S004_MR1"])
+    assert column(table, "low") == [None] * 4
+    assert column(table, "p_value") == [None] * 4
+    assert column(table, "correlation")[2:] == [None, None]
+
+
+def test_that_each_scan_is_a_line_under_its_class(three_class_run):
+    figure = scan_map(three_class_run)
+    table = weight_scan_correlation_table(three_class_run)
+    assert [panel.title for panel in figure.panels] == ["AD scans", "MCI scans", "NC scans"]
+    values = {row[0]: row[-3:] for row in table.rows}
+    for k, panel in enumerate(figure.panels):
+        heat = panel.layers[0]
+        assert [values[name] for name in heat.rows] == [tuple(row) for row in heat.values]
+        assert sorted(heat.values[:, k], reverse=True) == heat.values[:, k].tolist()
+
+
+def test_that_too_many_scans_are_shown_in_part(two_class_run, monkeypatch):
+    monkeypatch.setattr("core.analysis.scan_correlation.MOST_SCANS_SHOWN", 4)
+    figure = scan_map(two_class_run)
+    assert [len(panel.y.categories) for panel in figure.panels] == [2, 2]
+    assert "4 of 8 scans are shown" in figure.caption
+    assert MOST_SCANS_SHOWN == 40

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from core.analysis.comparison import PAPER_TABLE_2
 from core.analysis.evaluation import (
     BATCH_NORM_NOTE,
     accuracy,
@@ -15,7 +14,6 @@ from core.analysis.evaluation import (
     confusion,
     confusion_table,
     curves,
-    is_possible_percentage,
     wilson_interval,
 )
 from core.errors import AnalysisError
@@ -108,6 +106,9 @@ def test_that_confusion_counts_true_by_predicted(three_class_run):
     assert heat.format == ".0f"
     by_subject = confusion(three_class_run, by="subject").panels[0]
     assert by_subject.title == "8 of 12 subjects right"
+    by_majority = confusion(three_class_run, by="majority")
+    assert by_majority.panels[0].title == "8 of 12 subjects right"
+    assert by_majority.title.endswith("by subject, majority of slices")
     table = confusion_table(three_class_run)
     assert row_of(table, "NC") == {
         "true": "NC",
@@ -160,32 +161,3 @@ def test_that_a_leak_is_carried_by_every_figure(build_run):
     run = build_run(record={"shared_subjects": 4})
     for item in (accuracy_table(run), confusion(run), confusion_table(run), curves(run)):
         assert item.warning.startswith("Leaking split")
-
-
-# domain.md, section 2: the percentages of Khagi & Kwon (2022), Table 2, that no k/n gives.
-@pytest.mark.parametrize(
-    ("percent", "n", "decimals"),
-    [(98.1, 504, 1), (96.5, 504, 1), (99.12, 504, 2), (97.2, 336, 1), (97.8, 336, 1)],
-)
-def test_that_impossible_percentages_of_the_paper_are_found(percent, n, decimals):
-    assert not is_possible_percentage(percent, n, decimals=decimals)
-
-
-def test_that_the_other_percentages_of_the_paper_are_possible():
-    impossible = {(98.1, 504), (96.5, 504), (99.12, 504), (97.2, 336), (97.8, 336)}
-    found = set()
-    for row in PAPER_TABLE_2:
-        decimals = 2 if row.network == "vgg19" else 1
-        for share, n in ((row.validation, 336), (row.test, 504)):
-            percent = round(100 * share, 2)
-            if not is_possible_percentage(percent, n, decimals=decimals):
-                found.add((percent, n))
-    assert found == impossible
-
-
-def test_that_rounded_and_cut_percentages_are_possible():
-    assert is_possible_percentage(66.7, 3, decimals=1)
-    assert is_possible_percentage(66.6, 3, decimals=1)
-    assert not is_possible_percentage(66.5, 3, decimals=1)
-    assert is_possible_percentage(100, 7, decimals=0)
-    assert not is_possible_percentage(100.1, 7, decimals=1)

@@ -5,18 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from core.analysis import weights
-from core.analysis.weights import (
-    fcl_null,
-    fcl_scatter,
-    fcl_weights_table,
-    fits_table,
+from core.analysis.null_figures import fcl_null, null_table, row_sum_drift_figure
+from core.analysis.softmax_null import (
     initial_variance,
-    null_table,
-    row_sum_drift_figure,
+    null_text,
     slope_sampling_sd,
     softmax_null,
 )
+from core.analysis.weights import fcl_scatter, fcl_weights_table, fits_table
 from core.errors import AnalysisError, RunError
 from core.figure import Band, Curve, Scatter
 from core.run_folder import FcHistory, reopen_run
@@ -141,7 +137,7 @@ def test_that_the_sampling_deviation_is_that_of_simulated_rows():
 def test_that_sgd_without_decay_conserves_the_sum_and_meets_the_prediction(build_run):
     run = build_run(n_features=1024)
     null = softmax_null(run)
-    assert null.conserved.startswith("conserved to 1e-0")
+    assert null.conserved.startswith("conserved to 1e-")
     assert null.row_sum_drift < 1e-6
     assert float(null.conserved.split()[-1]) >= null.row_sum_drift
     assert null.measured_slope == pytest.approx(null.predicted_slope, abs=4 * null.sampling_sd)
@@ -213,7 +209,7 @@ def test_that_the_null_figure_shows_difference_against_sum(two_class_run):
     assert points.y == pytest.approx(weight[0] - weight[1], abs=1e-6)
     assert layer(difference, "before training").x == pytest.approx(points.x, abs=1e-6)
     for word in (
-        "Slope measured -",
+        "Slope -",
         "Correlation -",
         "Learned fraction 0.",
         "Sum of rows conserved",
@@ -232,7 +228,7 @@ def test_that_a_line_off_the_null_is_said_so(two_class_run):
     random = np.random.default_rng(0)
     start = random.normal(size=(2, 500))
     run = replace_history(two_class_run, np.array([start, start[:1] + 0 * start]))
-    assert "outside" in weights.null_text(softmax_null(run), 2)
+    assert "outside" in null_text(softmax_null(run), 2)
 
 
 def test_that_the_drift_is_drawn_over_the_epochs(build_run):
@@ -244,9 +240,30 @@ def test_that_the_drift_is_drawn_over_the_epochs(build_run):
     assert "weight decay" in panel.text
 
 
-def test_that_weight_decay_makes_the_expectation_approximate(build_run):
-    text = fcl_null(build_run(weight_decay=0.01)).panels[0].text
-    assert "not conserved: weight decay\n(the null is approximate)" in text
+def test_that_the_null_counts_what_weight_decay_takes_from_the_sum(build_run):
+    run = build_run(n_features=1024, weight_decay=0.5)
+    null = softmax_null(run)
+    weight = run.fc_history.weight.astype(float).sum(axis=1)
+    assert null.is_proportional
+    assert null.row_sum_left == pytest.approx(np.median(weight[-1] / weight[0]), rel=1e-3)
+    assert null.row_sum_left < 0.95
+    # v0 uncorrected would put the line off by more than the sampling deviation.
+    naive = null.v0_measured / null.var_w - 1
+    assert abs(null.measured_slope - null.predicted_slope) < 3 * null.sampling_sd
+    assert null.predicted_slope == pytest.approx(
+        null.row_sum_left**2 * null.v0_measured / null.var_w - 1
+    )
+    assert naive - null.predicted_slope > 0.01
+    text = fcl_null(run).panels[0].text
+    assert f"not conserved: weight decay\n(it shrank to {null.row_sum_left:.3f}; the null" in text
+
+
+def test_that_a_sum_that_moved_by_itself_makes_the_null_approximate(two_class_run):
+    weight = two_class_run.fc_history.weight.copy()
+    weight[-1] += np.random.default_rng(0).normal(size=weight[-1].shape)
+    null = softmax_null(replace_history(two_class_run, weight))
+    assert not null.is_proportional
+    assert "(the null is approximate)" in null_text(null, 2)
 
 
 def test_that_the_weights_table_holds_every_weight(three_class_run):
@@ -262,14 +279,15 @@ def test_that_tables_have_a_row_for_each_pair(three_class_run):
     assert [row[:2] for row in table.rows] == [("AD", "MCI"), ("AD", "NC"), ("MCI", "NC")]
     assert len(table.columns) == len(table.rows[0])
     fits = fits_table(three_class_run)
-    assert len(fits.rows) == 9
+    assert len(fits.rows) == 12
     assert all(len(row) == len(fits.columns) for row in fits.rows)
 
 
 def test_that_the_fits_table_gives_the_drawn_equations(two_class_run):
     table = fits_table(two_class_run)
     equations = [row[table.columns.index("equation")] for row in table.rows]
-    assert equations == fcl_scatter(two_class_run).panels[0].text.splitlines()[:3]
+    assert equations[1:] == fcl_scatter(two_class_run).panels[0].text.splitlines()[:3]
+    assert equations[0].startswith("Linear: y = ")
     assert table.rows[0][table.columns.index("coefficient_4")] is None
 
 

@@ -19,7 +19,7 @@ from core.atomic_file import sha256_of
 from core.config import change
 from core.errors import MriFclError, RunError
 from core.progress import EpochMetrics, Notice, RunStarted, run_to_end
-from core.run_folder import Run
+from core.run_folder import HISTORY_COLUMNS, FcHistory, Run, reopen_run
 from core.training import checkpoint
 from tests.core.training.test_train import stop_after, train
 
@@ -208,6 +208,24 @@ def test_that_a_damaged_fcl_history_begins_anew(stopped):
     assert Run(stopped).fc_history.epoch.tolist() == [2, 3]
 
 
+def be_an_epoch_ahead(path):
+    """Make curves and FCL weights what a kill before the checkpoint leaves."""
+    record = (path / "run.json").read_bytes()
+    writer, run = reopen_run(path), Run(path)
+    history = run.fc_history
+    last = dict.fromkeys(HISTORY_COLUMNS, 0.5) | {"epoch": len(history.epoch)}
+    writer.append_epoch(last)
+    writer.write_fc_history(
+        FcHistory(
+            np.append(history.epoch, len(history.epoch)),
+            np.concatenate([history.weight, history.weight[-1:] + 1]),
+            np.concatenate([history.bias, history.bias[-1:]]),
+        )
+    )
+    writer.close()
+    (path / "run.json").write_bytes(record)
+
+
 def test_that_a_killed_run_is_analysed_from_its_checkpoint(cohort, small, tmp_path):
     operation = tasks.train(cohort.folder, small, tmp_path / "runs")
     for event in operation:
@@ -217,8 +235,11 @@ def test_that_a_killed_run_is_analysed_from_its_checkpoint(cohort, small, tmp_pa
     shutil.copytree(next((tmp_path / "runs").iterdir()), copy)
     operation.close()
     assert Run(copy).state == "interrupted"
-    run_to_end(tasks.analyse(copy))
+    be_an_epoch_ahead(copy)
+    run_to_end(tasks.open_run(copy))
     run = Run(copy)
+    assert run.history.epoch.tolist() == [1, 2]
+    assert run.fc_history.epoch.tolist() == [0, 1, 2]
     weight, bias = run.fc_history.at(2)
     np.testing.assert_allclose(
         run.features.penultimate @ weight.T + bias, run.features.logits, atol=1e-5

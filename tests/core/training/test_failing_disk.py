@@ -16,6 +16,7 @@ from core.errors import RunError, TrainingError
 from core.progress import EpochMetrics, run_to_end
 from core.run_folder import Run
 from core.training import checkpoint, loop
+from core.training import train as training
 from tests.core.training.faulty_disk import FaultyDisk, folder_copy, put_back
 from tests.core.training.test_train import stop_after, train
 
@@ -24,7 +25,7 @@ PLAIN_WORDS = ("Errno", "Error", "Traceback", "<class")
 
 def under_way(cohort, settings, runs):
     """Train one epoch; return the generator and its training."""
-    operation = tasks.train(cohort.folder, settings, runs)
+    operation = training.train(cohort.cohort, cohort.folder, settings, runs)
     for event in operation:
         if isinstance(event, EpochMetrics) and event.epoch == 1:
             break
@@ -48,21 +49,21 @@ def epoch_on_disk(path):
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
 def test_that_whichever_call_fails_the_old_or_the_new_state_loads(cohort, small, tmp_path, code):
-    operation, training, metrics = under_way(cohort, small, tmp_path / "runs")
-    path = training.writer.path
-    files, record = folder_copy(path), dict(training.writer.record)
-    history = (list(training.fc_epochs), list(training.fc_weights), list(training.fc_biases))
+    operation, under, metrics = under_way(cohort, small, tmp_path / "runs")
+    path = under.writer.path
+    files, record = folder_copy(path), dict(under.writer.record)
+    history = (list(under.fc_epochs), list(under.fc_weights), list(under.fc_biases))
     epochs, kinds = [], set()
     for fails_at in range(1, 400):
         put_back(path, files)
-        training.writer.record = dict(record)
-        training.fc_epochs, training.fc_weights, training.fc_biases = map(list, history)
-        training.epoch, training.best_accuracy = 2, -1.0
+        under.writer.record = dict(record)
+        under.fc_epochs, under.fc_weights, under.fc_biases = map(list, history)
+        under.epoch, under.best_accuracy = 2, -1.0
         second = EpochMetrics(**{**vars(metrics), "epoch": 2})
         with pytest.MonkeyPatch.context() as patch:
             disk = FaultyDisk(patch, path, code=code, fails_at=fails_at)
             try:
-                loop._keep_epoch(training, second)
+                loop._keep_epoch(under, second)
             except OSError as error:
                 assert error.errno == code  # noqa: PT017 - one of several outcomes
         epochs.append(epoch_on_disk(path))
@@ -71,7 +72,7 @@ def test_that_whichever_call_fails_the_old_or_the_new_state_loads(cohort, small,
         kinds.add(disk.calls[-1])
     else:
         raise AssertionError("the save never succeeds")
-    training.epoch = 1
+    under.epoch = 1
     operation.close()
     assert len(epochs) > 40, "few calls were tried"
     assert kinds == {"open", "write", "fsync", "replace", "chmod", "mkstemp"}

@@ -25,6 +25,7 @@ from core.training.network import FCL_NAMES, build_network, input_scaling
 FILES = {
     "run.json",
     "run.json.bak",
+    "log.txt",
     "split.csv",
     "history.csv",
     "network.safetensors",
@@ -228,7 +229,9 @@ def _network_of(operation):
         found = operation.gi_frame.f_locals.get("training")
         if found is not None and hasattr(found, "network"):
             return found.network
-        operation = operation.gi_yieldfrom
+        # The log of a run drives the training by hand, not by ``yield from``.
+        driven = operation.gi_frame.f_locals.get("operation")
+        operation = operation.gi_yieldfrom or driven
     raise AssertionError("no training under way")
 
 
