@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,7 +25,10 @@ from mrifcl_gui import preferences
 from mrifcl_gui.job import Job
 from mrifcl_gui.messages import text_of
 from mrifcl_gui.precision_job import PrecisionJob
+from mrifcl_gui.run_queue import QueuedRun
 from mrifcl_gui.weights_jobs import WeightsJobs
+
+logger = logging.getLogger(__name__)
 
 # A job that is done sooner is not worth a row in the task dock: it would only flicker.
 QUIET_MS = 400
@@ -63,6 +67,7 @@ class Session(QObject):
     training_started = Signal(object, tuple, object)  # RunSettings, classes, Run if resumed
     training_event = Signal(object)
     training_ended = Signal(str, str)  # state, text
+    queue_ended = Signal()  # the last run has ended, and none follows
     problem = Signal(object)  # exception
 
     def __init__(self, parent: QObject | None = None, *, data_folder: Path | None = None) -> None:
@@ -70,7 +75,8 @@ class Session(QObject):
         self.data_folder = data_folder or preferences.data_folder()
         self.opened: tasks.ScannedCohort | None = None
         self.settings = RunSettings()
-        self._queue: list[RunSettings] = []
+        self.started_key = ""  # of the queue's run that is trained
+        self._queue: list[QueuedRun] = []
         self._goes_on = False
         self._training: Job | None = None
         self._train_on: tasks.ScannedCohort | None = None
@@ -324,17 +330,30 @@ class Session(QObject):
 
     # Training
 
-    def train(self, queue: Sequence[RunSettings]) -> None:
-        """Train the runs one after the other, on the cohort that is open now."""
+    def train(self, queue: Sequence[RunSettings | QueuedRun]) -> None:
+        """Train the runs one after the other.
+
+        Those that know no cohort of their own are trained on the one that is open now.
+        """
         if self._training is not None:
-            self._queue += queue
+            self._queue += _queued(queue)
             return
-        self._queue, self._train_on, self._goes_on = list(queue), self.opened, True
+        self._queue, self._train_on, self._goes_on = _queued(queue), self.opened, True
         self._start_next()
 
-    def set_queue(self, queue: Sequence[RunSettings]) -> None:
+    def set_queue(self, queue: Sequence[RunSettings | QueuedRun]) -> None:
         """Train these, and no others, after the run under way."""
-        self._queue = list(queue)
+        self._queue = _queued(queue)
+
+    def set_paused(self, is_paused: bool) -> None:
+        """Start no other run after the one under way, or do so again."""
+        if self._training is not None:
+            self._goes_on = not is_paused
+
+    def skip_run(self) -> None:
+        """Stop the running run after its batch and go on with the next."""
+        if self._training is not None:
+            self._training.cancel()
 
     def resume(self, run: Run) -> None:
         """Go on with a stopped run."""
@@ -343,7 +362,7 @@ class Session(QObject):
                 RunError("A run is being trained. Stop it or let it end, then resume this one.")
             )
             return
-        self._queue, self._goes_on = [], False
+        self._queue, self._goes_on, self.started_key = [], False, ""
         self._start_training(lambda: _with_past(run), run.settings, run.classes, resumed=run)
 
     def stop_training(self) -> None:
@@ -380,13 +399,26 @@ class Session(QObject):
         job.finished.connect(self._on_looking_finished)
         self._looking = job
 
-    def _start_next(self) -> None:
-        if not self._goes_on or not self._queue or self._train_on is None:
-            return
-        settings = self._queue.pop(0)
-        folder, runs = self._train_on.folder, self.runs_folder
-        classes = self._train_on.cohort.classes
-        self._start_training(lambda: tasks.train(folder, settings, runs), settings, classes)
+    def _start_next(self) -> bool:
+        """Start the next run of the queue; tell whether there is one to start."""
+        if not self._goes_on or not self._queue:
+            return False
+        queued = self._queue[0]
+        opened = self._train_on
+        folder = queued.cohort or (opened.folder if opened is not None else None)
+        if folder is None:
+            return False
+        self._queue.pop(0)
+        self.started_key = queued.key
+        runs, begun = self.runs_folder, queued.begun
+        classes = queued.classes or (opened.cohort.classes if opened is not None else ())
+        self._start_training(
+            lambda: _train_queued(folder, queued.settings, runs, begun),
+            queued.settings,
+            classes,
+            resumed=begun,
+        )
+        return True
 
     def _start_training(
         self,
@@ -531,16 +563,38 @@ class Session(QObject):
             self._training.deleteLater()
         self._training = None
         self.refresh_runs()
-        self._start_next()
+        if not self._start_next():
+            self.queue_ended.emit()
+
+
+def _queued(runs: Sequence[RunSettings | QueuedRun]) -> list[QueuedRun]:
+    return [run if isinstance(run, QueuedRun) else QueuedRun(run, key="") for run in runs]
+
+
+def _train_queued(
+    folder: Path, settings: RunSettings, runs: Path, begun: Run | None
+) -> Operation[Path]:
+    """Train a run of the queue; one that was begun goes on, after what it already has."""
+    if begun is None:
+        return (yield from tasks.train(folder, settings, runs))
+    from core.sweep import train_or_resume
+
+    yield from _past(begun)
+    return (yield from train_or_resume(folder, settings, runs, begun.path, on_start=logger.debug))
 
 
 def _with_past(run: Run) -> Operation[Path]:
     """Go on with a run; first tell what it already has, read away from the window's thread."""
+    yield from _past(run)
+    return (yield from tasks.resume(run.path))
+
+
+def _past(run: Run) -> Operation[None]:
+    """Tell what a run has from before."""
     with contextlib.suppress(MriFclError):
         yield run.fc_history
     for line in read_log(run.path):
         yield Logged(line)
-    return (yield from tasks.resume(run.path))
 
 
 def _read_at_end(training: Operation[Path]) -> Operation[Run]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
@@ -50,7 +52,7 @@ def click_in(qtbot, view, place):
 
 def test_that_a_click_on_a_dot_shows_its_slice_with_its_map(qtbot, tabs):
     tab = go_to(qtbot, tabs, "Features")
-    name, place = first_dot(tab.figure_view)
+    _, place = first_dot(tab.figure_view)
     with qtbot.waitSignal(tabs.slice_panel.drawn, timeout=30_000):
         click_in(qtbot, tab.figure_view, place)
     subject = tabs.selection.current_id.split()[0]
@@ -94,7 +96,7 @@ def test_that_a_drag_with_shift_chooses_the_dots_it_goes_around(qtbot):
     target, shift = view._graphics.viewport(), Qt.KeyboardModifier.ShiftModifier
     with qtbot.waitSignal(view.points_lassoed, timeout=5000) as caught:
         QTest.mousePress(target, Qt.MouseButton.LeftButton, shift, places[0])
-        for start, end in zip(places, places[1:], strict=False):
+        for start, end in itertools.pairwise(places):
             for step in range(1, 11):
                 at = QPointF(start) + (QPointF(end) - QPointF(start)) * step / 10
                 QTest.mouseMove(target, at.toPoint())
