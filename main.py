@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
+from pathlib import Path
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,13 +23,19 @@ def main(arguments: list[str] | None = None) -> int:
     from core.cli import is_command, run_command
 
     if is_command(given):
-        status, window_on = run_command(given)
+        status, window_on = run_command(given, print_page=_print_page)
         if not window_on:
             return status
         given = [str(path) for path in window_on]
     from mrifcl_gui.app import run_window
 
     return run_window(given)
+
+
+def _print_page(page: str, path: Path) -> None:
+    from mrifcl_gui.report_pdf import print_page
+
+    print_page(page, path)
 
 
 if __name__ == "__main__":

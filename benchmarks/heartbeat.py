@@ -33,6 +33,7 @@ from core.config import RunSettings
 from core.progress import BatchDone, EpochMetrics
 from mrifcl_gui.job import cancel_and_wait, running_jobs
 from mrifcl_gui.main_window import MainWindow
+from mrifcl_gui.open_folder_dialog import OpenFolderDialog
 from mrifcl_gui.session import Session
 from mrifcl_gui.theme import apply_theme
 
@@ -116,13 +117,15 @@ class Beats:
         place = write_slices(
             self.folder / "many", subjects=self.given.files // 50, slices=25, size=16
         )
+        if hasattr(os, "sync"):
+            os.sync()  # the files are there, not being written
         looked: list[object] = []
         self.session.folder_looked.connect(looked.append)
         self.heart.start()
         self.session.open_paths([place])
         wait_until(lambda: bool(looked), 600.0)
-        dialogs = [w for w in QApplication.topLevelWidgets() if w.metaObject().className()]
-        dialog = next(w for w in dialogs if type(w).__name__ == "OpenFolderDialog")
+        shown = self.window.findChildren(OpenFolderDialog)
+        dialog = next(dialog for dialog in shown if dialog.isVisible())
         dialog.accept()
         wait_until(lambda: self.session.opened is not None and not running_jobs(), 600.0)
         return self.heart.stop()

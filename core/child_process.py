@@ -335,7 +335,7 @@ def serve_as_child(arguments: list[str]) -> int:
             return 2
         request = json.load(requests)
         task = _task(arguments[1])
-        if request["is_foreign"]:
+        if request.get("is_foreign", True):
             _limit(float(request["seconds"]), int(request["memory_bytes"]))
         _answer(answers, task, request["payload"])
     return 0

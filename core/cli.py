@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
 from rich.console import Console
@@ -26,6 +26,7 @@ from core.data.layout import LAYOUT_KINDS, LayoutKind
 from core.errors import MriFclError, RunError
 from core.figure import Table
 from core.progress import BatchDone, EpochMetrics, Notice, Operation, Progress, RunStarted
+from core.report_contents import CONTENT_TITLES, TIME_LAPSES, ReportContents
 from core.run_folder import Run, read_record
 from core.training.weights_entry import ENTRY_NAMES
 
@@ -39,6 +40,10 @@ T = TypeVar("T")
 _console = Console(stderr=True, highlight=False)
 
 
+PrintPage: TypeAlias = Callable[[str, Path], object]
+_FILE_WORDS = {"report": "Report", "pdf": "PDF", "zip": "ZIP"}
+
+
 class _Interrupted(Exception):
     """The user stopped the work."""
 
@@ -48,14 +53,17 @@ def is_command(arguments: list[str]) -> bool:
     return bool(arguments) and (arguments[0] in cli.commands or arguments[0].startswith("-"))
 
 
-def run_command(arguments: list[str]) -> tuple[int, list[Path]]:
+def run_command(
+    arguments: list[str], *, print_page: PrintPage | None = None
+) -> tuple[int, list[Path]]:
     """Run one command; return its exit status and the paths to open a window on, if any.
 
+    ``print_page`` prints an HTML page to a PDF; this package knows no window system.
     0 done, 1 failed with one plain sentence on stderr, 2 wrong usage, 130 stopped.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     try:
-        window_on = cli.main(arguments, prog_name="mri-fcl", standalone_mode=False)
+        window_on = cli.main(arguments, prog_name="mri-fcl", standalone_mode=False, obj=print_page)
     except click.exceptions.Exit as done:
         return done.exit_code, []
     except click.ClickException as error:
@@ -337,14 +345,15 @@ def scan(
         )
     )
     cohort, counts = result.cohort, result.cohort.counts()
+    from core.data.findings import counted
     from core.data.scan_folder import expected_slices
 
     n_slices = expected_slices(cohort, RunSettings().slices.count)
     sentences = [
-        f"{len(cohort.subjects)} subjects, {n_slices} slices, "
-        f"{len(cohort.classes)} classes: "
+        f"{counted(len(cohort.subjects), 'subject')}, {counted(n_slices, 'slice')}, "
+        + ("1 class: " if len(cohort.classes) == 1 else f"{len(cohort.classes)} classes: ")
         + ", ".join(
-            f"{label} {count['subjects']} subjects in {count['scans']} scans"
+            f"{label} {counted(count['subjects'], 'subject')} in {counted(count['scans'], 'scan')}"
             for label, count in counts.items()
         )
         + "."
@@ -563,6 +572,8 @@ def list_runs(folder: Path, json: bool) -> None:
 
 
 def _say_run(path: Path, *, json: bool) -> None:
+    if not run_folder.is_run(path):
+        return  # one of several processes of a training; the first has the run and says it
     run = Run(path)
     measured = run.record["accuracy"]
     sentences = [
@@ -988,21 +999,43 @@ def weights(names: tuple[str, ...], json: bool) -> None:
 @click.argument("table", type=_path)
 @click.option("--x", "x_name", default=None, help="Column of x.  [default: the first numeric one]")
 @click.option("--y", "y_name", default=None, help="Column of y.  [default: the second]")
+@click.option(
+    "--permutations",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Shuffles of a permutation test of each degree; 9999 take some seconds.",
+)
+@click.option("--seed", default=0, show_default=True, help="Of the shuffles.")
 @_json_option
-def fit(table: Path, x_name: str | None, y_name: str | None, json: bool) -> None:
+def fit(
+    table: Path,
+    x_name: str | None,
+    y_name: str | None,
+    permutations: int,
+    seed: int,
+    json: bool,
+) -> None:
     """Fit any two columns of TABLE as the FCL weights are fitted."""
-    from core.analysis.fitting import centring_text, fit_polynomials
+    from core.analysis.fit_choice import choose_fit
+    from core.analysis.fit_permutation import permutation_test
+    from core.analysis.fit_table import fit_record, fit_statistics
+    from core.analysis.fitting import centring_text, fit_series
     from core.analysis.table_columns import read_columns
 
     x_used, y_used, x, y = read_columns(table, x=x_name, y=y_name)
-    fits = fit_polynomials(x, y, degrees=(1, 2, 3, 4))
-    sentences = [f"{len(x)} points, x = {x_used}, y = {y_used}"]
-    sentences += [
-        f"{item.equation()}   (norm of residuals {item.norm_of_residuals:.4g}, "
-        f"R2 {item.r_squared:.4f}, AICc {item.aicc:.1f})"
-        for item in fits
-    ]
-    sentences.append(centring_text(fits[0].centre, fits[0].scale))
+    series = fit_series(x, y)
+    test = (
+        drive(permutation_test(x, y, permutations=permutations, seed=seed))
+        if permutations
+        else None
+    )
+    fits, choice = series.fits[1:], choose_fit(series)
+    click.echo(f"{len(x)} points, x = {x_used}, y = {y_used}, r = {series.correlation:.4f}")
+    for item in fits:
+        click.echo(item.equation())
+    click.echo(centring_text(fits[0].centre, fits[0].scale))
+    _print_table(fit_statistics(series, test))
     _say(
         json,
         {
@@ -1011,27 +1044,85 @@ def fit(table: Path, x_name: str | None, y_name: str | None, json: bool) -> None
             "y": y_used,
             "x_mean": fits[0].centre,
             "x_std": fits[0].scale,
-            "fits": [
-                {
-                    "degree": item.degree,
-                    "coefficients": list(item.coefficients),
-                    "norm_of_residuals": item.norm_of_residuals,
-                    "r_squared": item.r_squared,
-                    "aicc": item.aicc,
-                    "equation": item.equation(),
-                }
-                for item in fits
-            ],
+            "correlation": series.correlation,
+            "fits": [fit_record(series, item.degree, test) for item in fits],
+            "degree": choice.degree,
+            "verdict": choice.words,
         },
-        sentences,
+        [*filter(None, [series.limit]), choice.words],
     )
+
+
+@cli.command("time-lapse")
+@click.argument("run", type=_path)
+@click.option(
+    "--figure",
+    type=click.Choice(TIME_LAPSES),
+    default="scatter",
+    show_default=True,
+    help="What moves; the cloud is that of the validation part.",
+)
+@click.option(
+    "--out",
+    type=_path,
+    required=True,
+    help="A .gif or .mp4 (needs ffmpeg), or .png, .svg or .csv for a strip of panels.",
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(0.1, 50),
+    default=5.0,
+    show_default=True,
+    help="Epochs a second.",
+)
+@click.option("--epochs", default="", help="Epochs of a strip: 0,5,10.")
+@_json_option
+def time_lapse(run: Path, figure: str, out: Path, speed: float, epochs: str, json: bool) -> None:
+    """Write a figure of RUN over its epochs as a film or a strip of panels."""
+    path = drive(tasks.time_lapse(run, figure, out, epochs_per_second=speed, strip_epochs=epochs))
+    _say(json, {"file": path}, [f"Time-lapse: {path}"])
 
 
 @cli.command()
 @click.argument("runs", type=_path, nargs=-1, required=True)
 @click.option("--out", type=_path, default=Path("report.html"), show_default=True)
+@click.option("--pdf", type=_path, default=None, help="Print the page to this PDF too.")
+@click.option(
+    "--zip", "archive", type=_path, default=None, help="Every figure and table in this ZIP too."
+)
+@click.option(
+    "--leave-out",
+    type=click.Choice([name for name in CONTENT_TITLES if name != "names_scans"]),
+    multiple=True,
+    help="What does not go in; may be given several times.",
+)
+@click.option(
+    "--names-scans", is_flag=True, help="Figures and tables that name single scans go in too."
+)
 @_json_option
-def report(runs: tuple[Path, ...], out: Path, json: bool) -> None:
+@click.pass_obj
+def report(
+    print_page: PrintPage | None,
+    runs: tuple[Path, ...],
+    out: Path,
+    pdf: Path | None,
+    archive: Path | None,
+    leave_out: tuple[str, ...],
+    names_scans: bool,
+    json: bool,
+) -> None:
     """Write one HTML page with every figure and table of RUNS."""
-    path = drive(tasks.report_html(runs, out))
-    _say(json, {"report": path}, [f"Report: {path}"])
+    from core import report_page
+
+    if pdf is not None and print_page is None:
+        raise click.UsageError("PDF is printed by the program mri-fcl; call that.")
+    contents = ReportContents(**dict.fromkeys(leave_out, False), names_scans=names_scans)
+    page = drive(tasks.report_text(runs, contents))
+    report_page.write_page(page, out)
+    if pdf is not None and print_page is not None:
+        print_page(page, pdf)
+    if archive is not None:
+        drive(tasks.report_zip(runs, archive, contents))
+    files = {"report": out, "pdf": pdf, "zip": archive}
+    written = {name: path for name, path in files.items() if path is not None}
+    _say(json, written, [f"{_FILE_WORDS[name]}: {path}" for name, path in written.items()])

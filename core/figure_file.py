@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from core import atomic_file
+from core import atomic_file, text_file
 from core.errors import MriFclError, SettingsError
 from core.figure import Figure, Table
 from core.figure_drawing import draw_figure, matplotlib_settings
@@ -74,6 +74,16 @@ def figure_png_bytes(figure: Figure, *, width_mm: float = 180, dpi: int = 300) -
     return buffer.getvalue()
 
 
+def figure_bytes(figure: Figure, suffix: str, *, width_mm: float = 180, dpi: int = 300) -> bytes:
+    """Return what a file of ``figure`` holds; ``suffix`` is one of ``FORMATS``."""
+    if suffix == "png":
+        return figure_png_bytes(figure, width_mm=width_mm, dpi=dpi)
+    if suffix == "svg":
+        return _svg_bytes(figure, width_mm=width_mm)
+    table = figure.table()
+    return text_file.csv_text(table.columns, table.rows).encode()
+
+
 def save_figure(
     figure: Figure, path: Path, *, width_mm: float = 180, dpi: int = 300
 ) -> Operation[Path]:
@@ -88,7 +98,7 @@ def save_figure(
     """
     _check_suffix(path, FORMATS)
     yield Progress(f"Saving {path.name}", 0, 1)
-    with _plain_write_errors(path):
+    with plain_write_errors(path):
         _write(figure, path, width_mm=width_mm, dpi=dpi)
     yield Progress(f"Saving {path.name}", 1, 1)
     return path
@@ -98,7 +108,7 @@ def save_table(table: Table, path: Path) -> Operation[Path]:
     """Write ``table`` as CSV to ``path``; return the path. Raises as ``save_figure``."""
     _check_suffix(path, ("csv",))
     yield Progress(f"Saving {path.name}", 0, 1)
-    with _plain_write_errors(path):
+    with plain_write_errors(path):
         table.write(path)
     yield Progress(f"Saving {path.name}", 1, 1)
     return path
@@ -140,7 +150,8 @@ def _check_suffix(path: Path, formats: Sequence[str]) -> None:
 
 
 @contextmanager
-def _plain_write_errors(path: Path) -> Iterator[None]:
+def plain_write_errors(path: Path) -> Iterator[None]:
+    """Say in plain words that ``path`` cannot be written, as MriFclError."""
     try:
         yield
     except OSError as error:

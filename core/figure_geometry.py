@@ -13,6 +13,7 @@ from core.figure import Axis, Band, Bars, Curve, HeatMap, Image, Layer, Panel, S
 Floats = NDArray[np.float64]
 
 _MARGIN = 0.05  # of the data's span, free on each side
+_DOTS_LOOKED_AT = 20_000  # to find a free place: more would only take longer
 
 
 def panel_limits(panel: Panel) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -108,18 +109,23 @@ def _extent(panel: Panel, axis: int) -> tuple[float, float]:
 
 def _data_extent(panel: Panel, axis: int) -> tuple[float, float]:
     arrays = [array for layer in panel.layers for array in _coordinates(layer)[axis]]
-    flat = [np.asarray(array, dtype=np.float64).ravel() for array in arrays]
-    values = np.concatenate([np.zeros(0), *flat])
-    values = values[np.isfinite(values)]
-    if not values.size:
+    spans = [span for array in arrays if (span := _finite_span(array)) is not None]
+    if not spans:
         return 0.0, 1.0
-    low, high = float(values.min()), float(values.max())
+    low, high = min(span[0] for span in spans), max(span[1] for span in spans)
     margin = _MARGIN * (high - low) or 0.05 * abs(high) or 0.5
     stands_on_zero = axis == 1 and any(isinstance(layer, Bars) for layer in panel.layers)
     return (
         low if stands_on_zero and low == 0 else low - margin,
         high if stands_on_zero and high == 0 else high + margin,
     )
+
+
+def _finite_span(array: Any) -> tuple[float, float] | None:  # noqa: ANN401 - any array
+    values = np.asarray(array, dtype=np.float64).ravel()
+    if values.size and not (np.isfinite(values.min()) and np.isfinite(values.max())):
+        values = values[np.isfinite(values)]
+    return (float(values.min()), float(values.max())) if values.size else None
 
 
 def _coordinates(layer: Layer) -> tuple[list[Any], list[Any]]:
@@ -160,7 +166,9 @@ def _drawn_places(panel: Panel) -> tuple[Floats, Floats, Floats]:
 
 def _sampled(layer: Layer) -> tuple[Floats, Floats]:
     if isinstance(layer, Scatter):
-        x, y = np.asarray(layer.x, dtype=np.float64), np.asarray(layer.y, dtype=np.float64)
+        step = 1 + len(layer.x) // _DOTS_LOOKED_AT
+        x = np.asarray(layer.x[::step], dtype=np.float64)
+        y = np.asarray(layer.y[::step], dtype=np.float64)
     elif isinstance(layer, Curve):
         x, y = _along(layer.x, layer.y)
     elif isinstance(layer, Band):

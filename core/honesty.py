@@ -152,9 +152,10 @@ def write_meter(meter: LeakageMeter, out: Path) -> list[Path]:
     figure = meter.figure()
     try:
         folder = _new_folder(out)
-        table = folder / "leakage_meter_table.csv"
-        meter.table().write(table)
-        return [table, *figure_file.write_figure(figure, folder)]
+        table = meter.table()
+        path = folder / f"{table.name}.csv"
+        table.write(path)
+        return [path, *figure_file.write_figure(figure, folder)]
     except OSError as error:
         raise RunError(
             f"The leakage meter cannot be stored in '{out}': {error.strerror}. Choose another "

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from core import figure_file, tasks
 from core.analysis import activation_map, map_figures
 from core.analysis.activation_map import SliceMaps, Which
-from core.analysis.map_volume import MapVolume, stack_maps
+from core.analysis.map_volume import MapPictures, MapVolume, maps_on_pictures, stack_maps
 from core.data.cohort import Cohort, Scan, load_cohort
 from core.errors import AnalysisError, RunError
 from core.figure import Figure
@@ -21,11 +21,11 @@ from core.run_folder import Run
 
 # What a grid of maps may show, in words.
 WHICH: tuple[tuple[Which, str], ...] = (
-    ("certain right", "right, most certain first"),
-    ("certain wrong", "wrong, most certain first"),
-    ("uncertain", "least certain first"),
-    ("right", "right, in order"),
-    ("wrong", "wrong, in order"),
+    ("certain right", "right, most certain"),
+    ("certain wrong", "wrong, most certain"),
+    ("uncertain", "least certain"),
+    ("right", "right, as stored"),
+    ("wrong", "wrong, as stored"),
 )
 _SLICES_A_FIGURE = 12
 
@@ -137,6 +137,33 @@ def map_volume(run: Run, scan_key: str, shown: str = "predicted") -> Operation[M
         size=run.settings.slices.size,
     )
     return MapVolume(scan_key, values, volume.affine, label, maps.method)
+
+
+def map_of_scan(
+    run: Run, scan_key: str, shown: str = "predicted"
+) -> Operation[MapVolume | MapPictures]:
+    """Return the maps of a scan to lay over it: on its grid, or on its ready-made slices.
+
+    Raises
+    ------
+    MriFclError
+        As :func:`map_volume`, but ready-made slices are welcome.
+    """
+    cohort, _ = _cohort_of(run)
+    scan = _scan_called(run, cohort, scan_key)
+    if scan.kind == "volume":
+        return (yield from map_volume(run, scan_key, shown))
+    rows = np.flatnonzero(run.features.scan == scan_key)
+    label = _label_of(run, rows, shown)
+    maps = yield from activation_maps(run, rows)
+    height, width = scan.shape[:2]
+    drawn = maps_on_pictures(maps.maps[:, run.classes.index(label)], (height, width))
+    values = np.zeros((len(scan.files), height, width), dtype=np.float32)
+    numbers = list(scan.slice_numbers)
+    for number, one in zip(run.features.slice[rows].tolist(), drawn, strict=True):
+        if number in numbers:
+            values[numbers.index(number)] = one
+    return MapPictures(scan_key, values, label, maps.method)
 
 
 def write_map_volume(run: Run, stacked: MapVolume, path: Path) -> Operation[Path]:

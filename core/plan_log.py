@@ -52,7 +52,7 @@ class LoggedRun:
     text: str = ""
 
 
-class RunLog:
+class PlanLog:
     """Reads and adds to one log.
 
     Parameters

@@ -141,9 +141,7 @@ class SweepMoved:
     text: str = ""
 
 
-Event: TypeAlias = (
-    Progress | Notice | RunStarted | EpochMetrics | BatchDone | Logged | SweepMoved
-)
+Event: TypeAlias = Progress | Notice | RunStarted | EpochMetrics | BatchDone | Logged | SweepMoved
 T = TypeVar("T")
 # A long operation: yields events, returns its result, cleans up in ``finally``.
 # Closing the generator cancels it.

@@ -1,19 +1,20 @@
-"""Figures, tables and one HTML page of a run or of several runs."""
+"""Figures and tables of a run or of several runs."""
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import dataclasses
-import html
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core import atomic_file, figure_file
+from core import figure_file, time_lapse
 from core.analysis import (
+    clouds,
+    collapse,
     comparison,
     correlation,
+    dispersion,
     evaluation,
     features,
     leakage_meter,
@@ -25,24 +26,12 @@ from core.analysis import (
     weight_rows,
     weights,
 )
+from core.analysis.clouds import CloudStyle
 from core.analysis.control_runs import shuffled_label_runs
-from core.config import setting_fields
 from core.errors import AnalysisError
 from core.figure import Figure, Table
-from core.progress import Notice, Operation, Progress
+from core.progress import Notice, Operation, Progress, finished
 from core.run_folder import Run
-
-_RESEARCH_ONLY = "Research use only, not a medical device."
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
-       color: #222; background: #fff; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-img { max-width: 100%; } .warning { color: #b00020; font-weight: 600; }
-.small { color: #555; font-size: .85rem; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .85rem; }
-th, td { padding: .2rem .6rem; border-bottom: 1px solid #ddd; text-align: right; }
-th:first-child, td:first-child { text-align: left; }
-"""
 
 
 @dataclass(frozen=True)
@@ -53,7 +42,7 @@ class AnalysisFiles:
     tables: tuple[Path, ...]
 
 
-def run_figures(run: Run) -> Iterator[Callable[[], Figure]]:
+def run_figures(run: Run) -> Iterator[Callable[[], Figure | Operation[Figure]]]:
     """Yield the makers of every figure of a run, the most telling first."""
     yield lambda: weights.fcl_scatter(run)
     yield lambda: null_figures.fcl_null(run)
@@ -62,7 +51,12 @@ def run_figures(run: Run) -> Iterator[Callable[[], Figure]]:
     if len(run.classes) > 2:
         yield lambda: weights.pair_matrix(run)
         yield lambda: null_figures.centred_rows_figure(run)
-    yield lambda: features.feature_cloud(run)
+    yield lambda: clouds.logit_cloud(run, style=CloudStyle(densities=True))
+    yield lambda: clouds.projected_cloud(run, "pca")
+    yield lambda: clouds.projected_cloud(run, "lda")
+    yield lambda: clouds.projected_cloud(run, "tsne")
+    yield lambda: dispersion.dispersion_figure([run])
+    yield lambda: collapse.collapse_figure(run)
     yield lambda: correlation.row_correlation(run)
     yield lambda: scan_correlation.weight_scan_correlation(run)
     yield lambda: scan_correlation.scan_map(run)
@@ -78,7 +72,7 @@ def run_figures(run: Run) -> Iterator[Callable[[], Figure]]:
     yield lambda: null_figures.row_sum_drift_figure(run)
 
 
-def run_tables(run: Run) -> Iterator[Callable[[], Table]]:
+def run_tables(run: Run) -> Iterator[Callable[[], Table | Operation[Table]]]:
     """Yield the makers of every table of a run."""
     yield lambda: evaluation.accuracy_table(run)
     yield lambda: scores.scores_table(run)
@@ -97,6 +91,9 @@ def run_tables(run: Run) -> Iterator[Callable[[], Table]]:
     yield lambda: scan_correlation.weight_class_correlation_table(run)
     yield lambda: scan_correlation.weight_scan_correlation_table(run)
     yield lambda: features.dispersion_table(run)
+    yield lambda: dispersion.measures_table(run)
+    yield lambda: dispersion.measures_table(run, space="penultimate")
+    yield lambda: collapse.collapse_table(run)
     yield lambda: evaluation.confusion_table(run)
     yield lambda: weights.fcl_weights_table(run)
 
@@ -111,13 +108,14 @@ def write_analysis(run: Run, out: Path) -> Operation[AnalysisFiles]:
     for done, make in enumerate(makers):
         yield Progress("Drawing figures", done, len(makers))
         try:
-            figures += figure_file.write_figure(make(), out / "figures")
+            figure = yield from finished(make())
+            figures += figure_file.write_figure(figure, out / "figures")
         except AnalysisError as error:
             yield Notice(str(error))
     for make_table in run_tables(run):
         yield Progress("Writing tables", len(tables))
         try:
-            table = make_table()
+            table = yield from finished(make_table())
         except AnalysisError as error:
             yield Notice(str(error))
             continue
@@ -178,80 +176,28 @@ def comparison_figures(runs: Sequence[Run]) -> list[Callable[[], Figure]]:
     return makers
 
 
-def write_html(runs: Sequence[Run], path: Path) -> Operation[Path]:
-    """Write one page that holds everything of the runs: it opens in any browser, offline."""
-    parts = [
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
-        f"<title>MRI-FCL report</title><style>{_STYLE}</style></head><body>",
-        f"<h1>MRI-FCL report</h1><p class='small'>{_RESEARCH_ONLY}</p>",
-    ]
-    if len(runs) > 1:
-        parts += [
-            "<h2>Runs compared</h2>",
-            _table_html(comparison.table_2(runs)),
-            _table_html(comparison.claims(runs)),
-        ]
-    for run in runs:
-        parts.append(
-            f"<h2>{html.escape(run.network_title)}, "
-            f"{html.escape(run.regime_title.lower())} "
-            f"<span class='small'>{html.escape(run.name)}</span></h2>"
-        )
-        if run.warning:
-            parts.append(f"<p class='warning'>{html.escape(run.warning)}</p>")
-        parts.append(_settings_html(run))
-        makers = list(run_figures(run))
-        for done, make in enumerate(makers):
-            yield Progress(f"Report of {run.name}", done, len(makers))
-            try:
-                parts.append(_figure_html(make()))
-            except AnalysisError as error:
-                parts.append(f"<p class='small'>{html.escape(str(error))}</p>")
-        for make_table in list(run_tables(run))[:-1]:
-            try:
-                parts.append(_table_html(make_table()))
-            except AnalysisError as error:
-                parts.append(f"<p class='small'>{html.escape(str(error))}</p>")
-    parts.append("</body></html>")
-    atomic_file.write_text(path, "\n".join(parts))
-    return path
+def time_lapse_of(run: Run, figure: str) -> tuple[time_lapse.Maker, tuple[int, ...]]:
+    """Return the maker of a figure for an epoch, and the epochs that there are of it.
 
-
-def _figure_html(figure: Figure) -> str:
-    picture = base64.b64encode(figure_file.figure_png_bytes(figure, dpi=130)).decode("ascii")
-    return (
-        f"<h3>{html.escape(figure.title)}</h3>"
-        f"<img alt='{html.escape(figure.title, quote=True)}' "
-        f"src='data:image/png;base64,{picture}'>"
-    )
-
-
-def _settings_html(run: Run) -> str:
-    cells = []
-    for field in setting_fields():
-        value = getattr(getattr(run.settings, field.group), field.name)
-        if field.name == "mode":
-            # A split file or a fold is not seen from the mode alone.
-            cells.append(f"Split: <b>{html.escape(run.split_text)}</b>")
-        elif not field.advanced and value not in (None, ""):
-            cells.append(f"{html.escape(field.title)}: <b>{html.escape(str(value))}</b>")
-    return f"<p class='small'>{' · '.join(cells)} · {html.escape(str(run.record['device']))}</p>"
-
-
-def _table_html(table: Table) -> str:
-    head = "".join(f"<th>{html.escape(name.replace('_', ' '))}</th>" for name in table.columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(_cell(value))}</td>" for value in row) + "</tr>"
-        for row in table.rows
-    )
-    warning = f"<p class='warning'>{html.escape(table.warning)}</p>" if table.warning else ""
-    return (
-        f"<h3>{html.escape(table.title)}</h3>{warning}<table><tr>{head}</tr>{body}</table>"
-        f"<p class='small'>{html.escape(table.caption)}</p>"
-    )
-
-
-def _cell(value: object) -> str:
-    if value is None or value != value:
-        return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    Parameters
+    ----------
+    run : Run
+    figure : str
+        One of :data:`core.report_contents.TIME_LAPSES`.
+    """
+    stored = tuple(run.fc_history.epoch.tolist())
+    lapses: dict[str, tuple[time_lapse.Maker, tuple[int, ...]]] = {
+        "scatter": (lambda epoch: weights.fcl_scatter(run, epoch=epoch), stored),
+        "null": (lambda epoch: null_figures.fcl_null(run, epoch=epoch), stored),
+        "rows": (lambda epoch: weight_rows.rows_figure(run, epoch=epoch), stored),
+        "correlation": (lambda epoch: correlation.row_correlation(run, epoch=epoch), stored),
+        "cloud": (
+            lambda epoch: clouds.logit_cloud(run, part="validation", epoch=epoch),
+            run.epochs_of("validation"),
+        ),
+        "curves": (
+            lambda epoch: time_lapse.mark_epoch(evaluation.curves(run), epoch),
+            tuple(run.history.epoch.tolist()),
+        ),
+    }
+    return lapses[figure]

@@ -135,9 +135,14 @@ class Features:
 
 
 _FEATURE_NAMES = ("penultimate", "logits", "label", "part", "subject", "session", "scan", "slice")
+# Age, sex, MMSE and CDR of the subjects, where the cohort's tables tell them.
+SUBJECTS_FILE = "subjects.csv"
 # Features of earlier epochs, one file each; features.npz has those of the last epoch.
 EPOCH_FEATURES_FOLDER = "features_by_epoch"
 _HALF_MAX = float(np.finfo(np.float16).max)
+# Logits of the validation slices after each epoch: little-endian float32, one block (n, K)
+# an epoch from epoch 1 on, in the order of the validation rows of features.npz.
+EPOCH_LOGITS_FILE = "validation_logits.f32"
 
 
 class Run:
@@ -348,6 +353,58 @@ class Run:
             logits=data["logits"],
         )
 
+    @cached_property
+    def validation_logits(self) -> dict[int, NDArray[np.float32]]:
+        """Logits (n, K) of the validation slices by epoch; empty for runs of before this file."""
+        n, classes = len(self.features.of_part("validation").label), len(self.classes)
+        path = self.path / EPOCH_LOGITS_FILE
+        done = self.record.get("epochs_done", 0)
+        if not n or not path.is_file() or not isinstance(done, int):
+            return {}
+        try:
+            blocks = np.fromfile(path, dtype="<f4")
+        except OSError as error:
+            raise RunError(
+                f"'{EPOCH_LOGITS_FILE}' of run '{self.name}' cannot be read: {error.strerror}."
+            ) from error
+        # A crash may leave part of a block behind, or one more than the checkpoint has.
+        whole = min(len(blocks) // (n * classes), done)
+        blocks = blocks[: whole * n * classes].reshape(whole, n, classes)
+        return {
+            epoch: block.astype(np.float32)
+            for epoch, block in enumerate(blocks, start=1)
+            if np.isfinite(block).all()
+        }
+
+    def epochs_of(self, part: str) -> tuple[int, ...]:
+        """Epochs after which the logits of ``part`` are known, in order."""
+        known = set(self.feature_epochs)
+        if part == "validation":
+            known |= set(self.validation_logits)
+        return tuple(sorted(known))
+
+    def logits_after(self, epoch: int | None, part: str) -> Features:
+        """Return the features of ``part`` after ``epoch`` (None: the last), logits at least.
+
+        Where only the logits of the validation slices are stored, ``penultimate`` has no
+        columns.
+
+        Raises
+        ------
+        RunError
+            If nothing is stored of that epoch and part.
+        """
+        if epoch is None or epoch in self.feature_epochs:
+            return self.features_at(epoch).of_part(part)
+        if part == "validation" and epoch in self.validation_logits:
+            features = self.features.of_part(part)
+            none = np.zeros((len(features.label), 0), np.float32)
+            return replace(features, penultimate=none, logits=self.validation_logits[epoch])
+        raise RunError(
+            f"Run '{self.name}' has no outputs of the {part} part after epoch {epoch}. Choose the "
+            "validation part, or train with 'Keep features every'."
+        )
+
     def _arrays(self, file: str, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         path = self.path / file
         try:
@@ -401,6 +458,12 @@ class RunWriter:
             self.path / "split.csv", ("subject", "session", "scan", "slice", "label", "part"), rows
         )
 
+    def write_subjects(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Write ``subjects.csv``, what is known of each scan's subject; nothing for no rows."""
+        if rows:
+            columns = ("subject", "age", "sex", "mmse", "cdr")
+            text_file.write_csv(self.path / SUBJECTS_FILE, columns, rows)
+
     def append_epoch(self, row: Mapping[str, float]) -> None:
         """Append one epoch to ``history.csv``; older lines are never touched."""
         path = self.path / "history.csv"
@@ -410,6 +473,24 @@ class RunWriter:
             if is_new:
                 file.write(",".join(HISTORY_COLUMNS) + "\n")
             file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def write_epoch_logits(self, epoch: int, logits: NDArray[np.float32]) -> None:
+        """Put the validation logits (n, K) after ``epoch`` (from 1) at their place in the file.
+
+        Earlier epochs are never touched; those that were trained before the file was kept
+        are NaN.
+        """
+        block = np.ascontiguousarray(logits, dtype="<f4").tobytes()
+        path, start = self.path / EPOCH_LOGITS_FILE, (epoch - 1) * len(block)
+        with path.open("r+b" if path.exists() else "w+b") as file:
+            missing = start - min(start, file.seek(0, os.SEEK_END))
+            # A crash may have cut the last block, even within a number.
+            file.seek((start - missing) // 4 * 4)
+            file.write(np.full((start - file.tell()) // 4, np.nan, "<f4").tobytes())
+            file.write(block)
+            file.truncate()
             file.flush()
             os.fsync(file.fileno())
 

@@ -13,7 +13,7 @@ from core.config import NETWORK_TITLES, REGIME_TITLES, RunSettings
 from core.data.split import split_words
 from core.errors import MriFclError
 from core.progress import EpochMetrics, Event, Logged, Notice, Operation, RunStarted
-from core.run_folder import Run
+from core.run_folder import Run, is_run
 
 LOG_FILE = "log.txt"
 STOPPED = "Stopped. Everything up to the last whole epoch is kept; the run can be resumed."
@@ -52,7 +52,9 @@ def with_log(
                 event = next(operation)
             except StopIteration as stop:
                 path: Path = stop.value
-                yield from log.write(_finished_sentence(path))
+                # Of several processes of one training, the first alone has the run.
+                if is_run(path):
+                    yield from log.write(_finished_sentence(path))
                 return path
             yield event
             yield from log.write(*log.sentences_of(event))
@@ -197,6 +199,6 @@ def _duration(seconds: float) -> str:
     whole = round(seconds)
     if whole < 120:
         return f"{whole} s"
-    if whole < 7200:
+    if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -17,7 +17,7 @@ from core.data.split import split_name
 from core.errors import MriFclError, RunError
 from core.figure import Table
 from core.plan import Plan, run_key
-from core.plan_log import LoggedRun, PlannedState, RunLog
+from core.plan_log import LoggedRun, PlanLog, PlannedState
 from core.progress import Notice, Operation, Progress, RunStarted, SweepMoved
 from core.run_folder import Run
 from core.run_lock import RunInUseError, holder_of, take_lock
@@ -129,7 +129,7 @@ class SweepBook:
 
     def __init__(self, runs: Path, plan: Plan, cohort_id: str) -> None:
         self.runs = runs
-        self._log = RunLog(runs / LOG_FILE)
+        self._log = PlanLog(runs / LOG_FILE)
         known = {entry.key: entry for entry in self._log.entries()}
         self.rows = [
             self._row(run_key(settings, cohort_id), settings, known) for settings in plan.runs
@@ -197,9 +197,10 @@ def train_or_resume(
     runs: Path,
     begun: Path | None,
     *,
-    on_start: Callable[[Path], object],
+    on_start: Callable[[Path], object] | None = None,
 ) -> Operation[Path]:
     """Go on with ``begun``; train a new run where there is none, or nothing to go on from."""
+    on_start = on_start or _tell_nobody
     if begun is not None:
         started: list[Path] = []
         try:
@@ -211,6 +212,10 @@ def train_or_resume(
                 raise
             yield Notice(f"{error} It is trained again from the start.")
     return (yield from _watched(tasks.train(cohort_folder, settings, runs), [on_start]))
+
+
+def _tell_nobody(_: Path) -> None:
+    """Stand in for a listener."""
 
 
 def fault_text(error: Exception) -> str:
@@ -229,13 +234,16 @@ def results_table(rows: Sequence[SweepRun]) -> Table:
     over subjects; a cell is empty where a run has no such number.
     """
     differing = _differing([row.settings for row in rows])
+    runs = [_read(row) for row in rows]
     return Table(
         name="sweep",
         title="Planned runs",
         columns=(*RESULT_COLUMNS, *differing),
         rows=tuple(
-            (*_result(row), *(_value(row.settings, name) for name in differing)) for row in rows
+            (*_result(row, run), *(_value(row.settings, name) for name in differing))
+            for row, run in zip(rows, runs, strict=True)
         ),
+        warning=_joint_warning([run for run in runs if run is not None]),
         caption="Fractions 0..1 of the last epoch's network in evaluation mode; the interval is "
         "Wilson's 95 % over test subjects; seconds of training.",
     )
@@ -247,8 +255,23 @@ def short_table(rows: Sequence[SweepRun]) -> Table:
         name="sweep",
         title="Planned runs (accuracy in %, in brackets the 95 % interval over test subjects)",
         columns=("run", "state", "epochs", "train", "validation", "test", "by subject", "time"),
-        rows=tuple(_short(row, _result(row)) for row in rows),
+        rows=tuple(_short(row, _result(row, _read(row))) for row in rows),
     )
+
+
+def _joint_warning(runs: Sequence[Run]) -> str:
+    """Return what must stand in red beside the numbers of many runs."""
+    n_leaking = sum(run.leaks for run in runs)
+    sentences = []
+    if n_leaking:
+        sentences.append(
+            f"Leaking split in {n_leaking} of {len(runs)} runs: their accuracies are inflated."
+        )
+    if any(run.settings.split.shuffled_labels for run in runs):
+        sentences.append("Control runs with shuffled labels are among them.")
+    if any(run.record.get("simulated") for run in runs):
+        sentences.append("Simulated scans: says nothing about patients.")
+    return " ".join(sentences)
 
 
 def _short(row: SweepRun, result: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -383,9 +406,8 @@ def alone_in(runs: Path) -> Iterator[None]:
         lock.release()
 
 
-def _result(row: SweepRun) -> tuple[Any, ...]:
+def _result(row: SweepRun, run: Run | None) -> tuple[Any, ...]:
     settings = row.settings
-    run = _read(row)
     return (
         config.NETWORK_TITLES[settings.training.network],
         config.REGIME_TITLES[settings.training.regime],

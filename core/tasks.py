@@ -21,6 +21,7 @@ from core.data.cohort import Cohort, Scan
 from core.errors import CohortError, MriFclError, RunError
 from core.figure import Table
 from core.progress import Notice, Operation, Progress
+from core.report_contents import USUAL, ReportContents
 from core.run_folder import Run, is_run
 from core.run_lock import holder_of, in_use_sentence, require_free
 from core.run_log import with_log
@@ -648,16 +649,16 @@ def resume(run_folder: Path) -> Operation[Path]:
     return (yield from with_log(operation, run.settings, resumed=run, hidden=_names_in(cohort)))
 
 
-def load_torch() -> Operation[None]:
-    """Import torch and what training needs, ahead of its use."""
-    from core.training import warm_up
+def load_packages() -> Operation[None]:
+    """Import torch and the other heavy packages ahead of their first use."""
+    from core import warm_up
 
-    yield from warm_up.load_torch()
+    yield from warm_up.load_packages()
 
 
 def probe_precision(settings: RunSettings) -> Operation[ProbeResult]:
     """Measure in which precision training is fastest here; see :mod:`core.training.probe`."""
-    yield from load_torch()
+    yield Progress("Starting torch")
     from core.training import probe
 
     return (yield from probe.probe_precision(settings))
@@ -736,14 +737,75 @@ def correlate(
     return tables, files
 
 
-def report_html(run_folders: Sequence[Path], path: Path) -> Operation[Path]:
+def report_html(
+    run_folders: Sequence[Path], path: Path, contents: ReportContents = USUAL
+) -> Operation[Path]:
     """Write the report page of the runs."""
-    from core import report
+    from core import report_page
 
+    runs = yield from _open_runs(run_folders)
+    return (yield from report_page.write_html(runs, path, contents))
+
+
+def report_text(run_folders: Sequence[Path], contents: ReportContents = USUAL) -> Operation[str]:
+    """Return the report page of the runs as HTML."""
+    from core import report_page
+
+    runs = yield from _open_runs(run_folders)
+    return (yield from report_page.page_html(runs, contents))
+
+
+def report_zip(
+    run_folders: Sequence[Path], path: Path, contents: ReportContents = USUAL
+) -> Operation[Path]:
+    """Write every figure and table of the runs into one ZIP."""
+    from core import report_page
+
+    runs = yield from _open_runs(run_folders)
+    return (yield from report_page.write_zip(runs, path, contents))
+
+
+def time_lapse(
+    run_folder: Path,
+    figure: str,
+    path: Path,
+    *,
+    epochs_per_second: float = 5.0,
+    strip_epochs: str = "",
+) -> Operation[Path]:
+    """Write one figure of a run over its epochs: GIF or MP4, or PNG, SVG or CSV of a strip.
+
+    Parameters
+    ----------
+    figure : str
+        One of :data:`core.report_contents.TIME_LAPSES`.
+    strip_epochs : str
+        Epochs of the strip (``0, 5, 10``); without it some, evenly over all.
+    """
+    from core import report
+    from core import time_lapse as lapse
+
+    run = yield from open_run(run_folder)
+    make, epochs = report.time_lapse_of(run, figure)
+    if path.suffix.lower().lstrip(".") in lapse.FORMATS:
+        return (
+            yield from lapse.save_time_lapse(
+                make, epochs, path, frames_per_second=epochs_per_second
+            )
+        )
+    chosen = (
+        lapse.epochs_in(strip_epochs, epochs)
+        if strip_epochs
+        else lapse.chosen_epochs(epochs, lapse.STRIP_EPOCHS)
+    )
+    return (yield from lapse.save_strip(make, chosen, path))
+
+
+def _open_runs(run_folders: Sequence[Path]) -> Operation[list[Run]]:
     runs = []
     for folder in run_folders:
         runs.append((yield from open_run(folder)))
-    return (yield from report.write_html(runs, path))
+    return runs
 
 
 def look_up_weights(networks: Sequence[str], asked: str) -> Operation[list[WeightsState]]:

@@ -22,9 +22,11 @@ wheel: slice    Ctrl+wheel: zoom    left drag: crosshair
 right drag: window (across) and level (up)    middle drag: move
 arrows, Page Up, Page Down, Home, End: slice    1 2 3: enlarge a plane
 R reset    X crosshair    A contrast    O left/right convention
+Space: map or slice lines    C: find the slice in the feature cloud
 
 Figures
-drag: move    wheel: zoom    double click: whole figure    right click: copy, export"""
+drag: move    wheel: zoom    double click: whole figure    right click: copy, export
+click a dot: its slice    Shift+drag: draw around dots    Alt+Right, Alt+Left: next, previous"""
 
 
 def show_about(parent: QWidget) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, QUrl, Signal
-from PySide6.QtGui import QDesktopServices, QKeySequence, QShortcut
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -19,17 +18,16 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core import tasks
 from core.analysis.activation_map import row_of_slice
 from core.config import RunSettings
-from core.progress import Operation
 from core.run_folder import Run
 from mrifcl_gui.analysis_views import TABS
 from mrifcl_gui.audit_page import AuditPage
 from mrifcl_gui.comparison_view import ComparisonView
 from mrifcl_gui.figure_tab import FigureTab
-from mrifcl_gui.job import Job
+from mrifcl_gui.honesty_view import HonestyView
 from mrifcl_gui.map_views import FEATURE_VIEW, MAPS
+from mrifcl_gui.report_view import ReportView
 from mrifcl_gui.selection import Selection
 from mrifcl_gui.slice_panel import SlicePanel
 
@@ -45,11 +43,14 @@ class AnalysisTabs(QWidget):
         An exception to tell.
     runs_requested()
         The user wants to choose a run.
+    runs_made()
+        The leakage meter has trained runs.
     """
 
     job_started = Signal(object)
     problem = Signal(object)
     runs_requested = Signal()
+    runs_made = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -70,6 +71,7 @@ class AnalysisTabs(QWidget):
         self.slice_panel.feature_requested.connect(self._on_feature_requested)
         self.selection.changed.connect(self._on_selection)
         self.comparison = ComparisonView(self)
+        self.honesty = HonestyView(self)
         self.audit = AuditPage(self)
         self._build_tabs()
         self._stack = QStackedWidget(self)
@@ -109,16 +111,21 @@ class AnalysisTabs(QWidget):
             tab.figure_view.point_clicked.connect(self._on_point_clicked)
             tab.figure_view.points_lassoed.connect(self.selection.choose)
             tab.drawn.connect(self._on_tab_drawn)
+            tab.epoch_chosen.connect(self._on_epoch_chosen)
             self.figure_tabs.append(tab)
             self.tabs.addTab(tab, spec.title)
         self.tabs.addTab(self.comparison, self.tr("Table 2"))
         self.comparison.problem.connect(self.problem)
+        self.tabs.addTab(self.honesty, self.tr("Honesty"))
+        self.honesty.problem.connect(self.problem)
+        self.honesty.job_started.connect(self.job_started)
+        self.honesty.runs_made.connect(self.runs_made)
         self.tabs.addTab(self.audit, self.tr("Audit"))
         self.audit.problem.connect(self.problem)
         self.audit.job_started.connect(self.job_started)
         self._report = ReportView(self)
-        self._report.report_requested.connect(self._on_report)
-        self._report.files_requested.connect(self._on_files)
+        self._report.job_started.connect(self.job_started)
+        self._report.problem.connect(self.problem)
         self.tabs.addTab(self._report, self.tr("Report"))
         self.tabs.currentChanged.connect(self._on_tab_changed)
 
@@ -179,7 +186,9 @@ class AnalysisTabs(QWidget):
         self.selection.set_run(run)
         for tab in self.figure_tabs:
             tab.show_run(run)
-        self._report.show_run(run)
+        others = [other for other in self._runs if other is not run]
+        self._report.show_runs([run, *others] if run is not None else [])
+        self.honesty.show_run(run)
         self.audit.set_target(run.path if run else None, run.settings if run else RunSettings())
         self._on_tab_changed()
 
@@ -214,6 +223,11 @@ class AnalysisTabs(QWidget):
         if isinstance(tab, FigureTab):
             tab.show_selection(self.selection)
 
+    def _on_epoch_chosen(self, epoch: int) -> None:
+        for tab in self.figure_tabs:
+            if tab is not self.sender():
+                tab.show_epoch(epoch)
+
     def _on_feature_requested(self) -> None:
         for tab in self.figure_tabs:
             if tab.title == MAPS.title:
@@ -225,113 +239,8 @@ class AnalysisTabs(QWidget):
         for tab in self.figure_tabs:
             tab.set_active(tab is current)
         self.audit.set_active(current is self.audit)
-
-    def _on_report(self) -> None:
-        runs = [run.path for run in self._runs]
-        if not runs:
-            return
-        path = runs[0] / "report.html"
-        self._start(
-            self.tr("Writing the report"),
-            lambda: tasks.report_html(runs, path),
-            self._on_report_written,
-        )
-
-    def _on_files(self) -> None:
-        run = self.run
-        if run is not None:
-            path = run.path
-            self._start(
-                self.tr("Writing figures and tables"),
-                lambda: tasks.analyse(path),
-                self._on_files_written,
-            )
-
-    def _start(
-        self,
-        title: str,
-        operation: Callable[[], Operation[object]],
-        on_success: Callable[[object], None],
-    ) -> None:
-        job = Job(title, operation, self)
-        job.succeeded.connect(on_success)
-        job.failed.connect(self.problem)
-        job.finished.connect(job.deleteLater)
-        self.job_started.emit(job)
-        job.start()
-
-    def _on_report_written(self, path: object) -> None:
-        self._report.show_written(self.tr("Report written: {0}").format(path), Path(str(path)))
-
-    def _on_files_written(self, _files: object) -> None:
-        run = self.run
-        if run is not None:
-            self._report.show_written(
-                self.tr("Figures and tables written to {0}").format(run.path), run.path
-            )
-
-
-class ReportView(QWidget):
-    """Write everything of a run to files."""
-
-    report_requested = Signal()
-    files_requested = Signal()
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._written: Path | None = None
-        report = QPushButton(self.tr("Write the report page"), self)
-        report.setProperty("primary", True)
-        report.setToolTip(self.tr("One HTML page with every figure and table, for any browser"))
-        report.clicked.connect(self.report_requested)
-        files = QPushButton(self.tr("Write all figures and tables"), self)
-        files.setToolTip(
-            self.tr("PNG, SVG and CSV of each figure, CSV of each table, into the run folder")
-        )
-        files.clicked.connect(self.files_requested)
-        self._words = QLabel(self)
-        self._words.setWordWrap(True)
-        self._open = QPushButton(self.tr("Open"), self)
-        self._open.clicked.connect(self._on_open)
-        self._open.hide()
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(16, 16, 16, 16)
-        intro = QLabel(
-            self.tr(
-                "Everything of the run in files: a page to read or send, or each "
-                "figure and table by itself. Nothing leaves this computer."
-            ),
-            self,
-        )
-        intro.setWordWrap(True)
-        layout.addWidget(intro)
-        row = QHBoxLayout()
-        row.addWidget(report)
-        row.addWidget(files)
-        row.addStretch(1)
-        layout.addLayout(row)
-        layout.addWidget(self._words)
-        last = QHBoxLayout()
-        last.addWidget(self._open)
-        last.addStretch(1)
-        layout.addLayout(last)
-        layout.addStretch(1)
-
-    def show_run(self, run: Run | None) -> None:
-        """Forget what was written for another run."""
-        self.setEnabled(run is not None)
-        self._words.clear()
-        self._open.hide()
-
-    def show_written(self, text: str, path: Path) -> None:
-        """Say what was written and offer to open it."""
-        self._written = path
-        self._words.setText(text)
-        self._open.show()
-
-    def _on_open(self) -> None:
-        if self._written is not None:
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._written)))
+        self.comparison.set_active(current is self.comparison)
+        self.honesty.set_active(current is self.honesty)
 
 
 def _facts(run: Run) -> str:

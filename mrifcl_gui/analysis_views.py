@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias
-
+from core import time_lapse
 from core.analysis import (
     control_runs,
     correlation,
@@ -20,56 +17,11 @@ from core.analysis import (
 from core.figure import Figure, Table
 from core.progress import Operation
 from core.run_folder import Run
+from mrifcl_gui import cloud_views
+from mrifcl_gui.view import PART, Choice, Options, Tab, Values, View
 
-# Value of each option by its name; "epoch" is an int, or None for the last.
-Options = Mapping[str, Any]
-Values: TypeAlias = tuple[tuple[Any, str], ...]
+__all__ = ["TABS", "Choice", "Options", "Tab", "Values", "View"]
 
-
-@dataclass(frozen=True)
-class Choice:
-    """One option of a view: a list to choose from, or a tick where ``values`` is empty.
-
-    ``values`` are (value, words), or a function of the run that returns them; the first, or
-    ``ticked``, is the default. With fewer than two values of a run there is nothing to choose.
-    """
-
-    name: str
-    title: str
-    values: Values | Callable[[Run], Values] = ()
-    ticked: bool = False
-
-
-@dataclass(frozen=True)
-class View:
-    """One figure of a tab: how it is made, its table, its options, and what is seen."""
-
-    title: str
-    figure: Callable[[Run, Options], Figure | Operation[Figure]]
-    help: str
-    table: Callable[[Run, Options], Table | Operation[Table]] | None = None
-    choices: tuple[Choice, ...] = ()
-    has_epochs: bool = False
-    # Whether it is made anew for other chosen slices ("rows") or another feature ("channel").
-    follows_selection: bool = False
-    # Whether it may take long enough to be listed with the background tasks.
-    is_long: bool = False
-
-
-@dataclass(frozen=True)
-class Tab:
-    """One tab: a title and its views."""
-
-    title: str
-    views: tuple[View, ...]
-
-
-_PART = Choice(
-    "part",
-    "Part",
-    (("test", "Test"), ("validation", "Validation"), ("train", "Training"), ("all", "All slices")),
-)
-_BY = Choice("by", "One dot a", (("slice", "slice"), ("subject", "subject (mean)")))
 _UNIT = Choice(
     "unit",
     "Count",
@@ -194,8 +146,8 @@ def _centred_table(run: Run, options: Options) -> Table:
     return null_figures.centred_rows_table(run, epoch=options["epoch"])
 
 
-def _drift(run: Run, _options: Options) -> Figure:
-    return null_figures.row_sum_drift_figure(run)
+def _drift(run: Run, options: Options) -> Figure:
+    return time_lapse.mark_epoch(null_figures.row_sum_drift_figure(run), options["epoch"])
 
 
 def _row_figure(run: Run, options: Options) -> Figure:
@@ -213,16 +165,6 @@ def _chosen_controls(run: Run, options: Options) -> tuple[Run, ...]:
     if chosen == "all":
         return control_runs.shuffled_label_runs(run)
     return control_runs.chosen_controls(run, [chosen])
-
-
-def _cloud(run: Run, options: Options) -> Figure:
-    return features.feature_cloud(
-        run, part=options["part"], by=options["by"], paper_colours=options["paper_colours"]
-    )
-
-
-def _dispersion(run: Run, options: Options) -> Table:
-    return features.dispersion_table(run, part=options["part"])
 
 
 def _rows(run: Run, options: Options) -> Figure:
@@ -289,8 +231,8 @@ def _calibration_table(run: Run, options: Options) -> Table:
     return scores.calibration_table(run, part=options["part"], unit=options["unit"])
 
 
-def _curves(run: Run, _options: Options) -> Figure:
-    return evaluation.curves(run)
+def _curves(run: Run, options: Options) -> Figure:
+    return time_lapse.mark_epoch(evaluation.curves(run), options["epoch"])
 
 
 def _accuracy(run: Run, _options: Options) -> Table:
@@ -381,23 +323,11 @@ TABS: tuple[Tab, ...] = (
                 "How far the sum of the rows has moved from its start. It stays within rounding "
                 "unless weight decay or another optimiser moves it.",
                 _null_table,
+                has_epochs=True,
             ),
         ),
     ),
-    Tab(
-        "Features",
-        (
-            View(
-                "Feature cloud",
-                _cloud,
-                "What the final layer gives for each slice: its score for one class against the "
-                "other. Dots on their side of the dashed line are classified right. "
-                "(Khagi & Kwon 2022, Fig. 2)",
-                _dispersion,
-                (_PART, _BY, Choice("paper_colours", "Colours of the paper")),
-            ),
-        ),
-    ),
+    Tab("Features", cloud_views.FEATURES),
     Tab(
         "Correlation",
         (
@@ -416,7 +346,7 @@ TABS: tuple[Tab, ...] = (
                 "Correlation of each row with the penultimate features of the slices, averaged by "
                 "true class. A class whose row fits its own scans stands out on the diagonal.",
                 _scans_table,
-                (_PART, _METHOD, _SCANS),
+                (PART, _METHOD, _SCANS),
             ),
             View(
                 "Rows with each scan",
@@ -424,7 +354,7 @@ TABS: tuple[Tab, ...] = (
                 "The same correlations scan by scan, one column a row of the final layer. A scan "
                 "that fits another class's row better than its own is worth a look.",
                 _each_scan_table,
-                (_PART, _METHOD, _SCANS),
+                (PART, _METHOD, _SCANS),
             ),
         ),
     ),
@@ -437,7 +367,7 @@ TABS: tuple[Tab, ...] = (
                 "True class in rows, predicted class in columns. By subject, the logits of a "
                 "subject's slices are averaged first, or most of its slices decide.",
                 _accuracy,
-                (_PART, _UNIT),
+                (PART, _UNIT),
             ),
             View(
                 "Scores",
@@ -446,7 +376,7 @@ TABS: tuple[Tab, ...] = (
                 "(bootstrap), since slices of one subject are alike. With few subjects take "
                 "Wilson's interval, which counts one case a subject.",
                 _scores_table,
-                (_PART, _UNIT, _POSITIVE),
+                (PART, _UNIT, _POSITIVE),
             ),
             View(
                 "ROC",
@@ -455,7 +385,7 @@ TABS: tuple[Tab, ...] = (
                 "threshold moves. The symbol is where the network itself decides. AUC 0.5 is "
                 "chance.",
                 _class_scores,
-                (_PART, _UNIT, _POSITIVE),
+                (PART, _UNIT, _POSITIVE),
             ),
             View(
                 "Calibration",
@@ -463,14 +393,16 @@ TABS: tuple[Tab, ...] = (
                 "Does a probability of 0.9 mean right in 9 of 10? Dots below the dashed line: "
                 "the network is surer than it is right. ECE is the mean distance to the line.",
                 _calibration_table,
-                (_PART, _UNIT),
+                (PART, _UNIT),
             ),
             View(
                 "Curves",
                 _curves,
                 "Loss and accuracy of training and validation after each epoch.",
                 _accuracy,
+                has_epochs=True,
             ),
         ),
     ),
+    Tab("Collapse", cloud_views.COLLAPSE),
 )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtWidgets import QListWidget, QListWidgetItem, QWidget
 
+from core.data.findings import counted
 from core.data.folder_look import ClassCount
 from mrifcl_gui.class_mark import class_icon
 
 _MOST_ROWS = 7
+_ROW_HEIGHT = 24
 
 
 class ClassChoice(QListWidget):
@@ -23,6 +25,7 @@ class ClassChoice(QListWidget):
         self.setAccessibleName(self.tr("Classes to take"))
         self._classes: tuple[ClassCount, ...] = ()
         self._left: set[str] = set()
+        self.setIconSize(QSize(13, 13))
         self.setTextElideMode(Qt.TextElideMode.ElideRight)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.itemChanged.connect(self._on_item)
@@ -42,17 +45,18 @@ class ClassChoice(QListWidget):
         self._classes = tuple(classes)
         with QSignalBlocker(self):
             self.clear()
-            for order, counted in enumerate(self._classes):
-                text = f"{counted.label}: {counts_text(counted)}"
-                item = QListWidgetItem(class_icon(counted.label, order), text)
-                is_left = counted.label in self._left
+            for order, found in enumerate(self._classes):
+                text = f"{found.label}: {counts_text(found)}"
+                item = QListWidgetItem(class_icon(found.label, order), text)
+                is_left = found.label in self._left
                 item.setCheckState(Qt.CheckState.Unchecked if is_left else Qt.CheckState.Checked)
                 item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
                 item.setToolTip(text)
+                item.setSizeHint(QSize(0, _ROW_HEIGHT))
                 self.addItem(item)
         # As high as its classes, so that what is left out has the rest.
         rows = min(max(self.count(), 2), _MOST_ROWS)
-        self.setFixedHeight(rows * max(self.sizeHintForRow(0), 24) + 2 * self.frameWidth())
+        self.setFixedHeight(rows * _ROW_HEIGHT + 2 * self.frameWidth())
 
     def _on_item(self, item: QListWidgetItem) -> None:
         label = self._classes[self.row(item)].label
@@ -63,16 +67,11 @@ class ClassChoice(QListWidget):
         self.changed.emit()
 
 
-def counts_text(counted: ClassCount) -> str:
+def counts_text(found: ClassCount) -> str:
     """Say how many subjects and files a class has."""
-    files = plural(counted.n_files, "file")
-    if not counted.n_unnamed:
-        return f"{plural(len(counted.subjects), 'subject')}, {files}"
-    if counted.subjects:
-        return f"{plural(len(counted.subjects), 'subject')} and others by header, {files}"
+    files = counted(found.n_files, "file")
+    if not found.n_unnamed:
+        return f"{counted(len(found.subjects), 'subject')}, {files}"
+    if found.subjects:
+        return f"{counted(len(found.subjects), 'subject')} and others by header, {files}"
     return f"{files}, subjects by header"
-
-
-def plural(number: int, noun: str) -> str:
-    """Return a number with its noun."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -33,6 +33,7 @@ from PySide6.QtWidgets import (
 
 from core.data.cohort import Cohort, Scan
 from core.data.cohort_checks import take_over
+from core.data.findings import counted
 from core.data.volume import Volume
 from core.errors import CohortError
 from core.figure import class_colour
@@ -48,6 +49,17 @@ from mrifcl_gui.welcome_page import WelcomePage
 # Narrower, three planes and a histogram cannot be told apart.
 _VIEWER_WIDTH = 460
 _MOST_NOTES = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class _Awaited:
+    """The slice, and the map, to go to once a scan is read."""
+
+    key: str
+    number: int
+    plane: str
+    values: NDArray[np.float32] | None = None
+    words: str = ""
 
 
 class CohortPanel(QWidget):
@@ -68,7 +80,7 @@ class CohortPanel(QWidget):
     audit_requested = Signal()
     compare_requested = Signal(object)  # Scan, to be answered with show_compared
     thumbnails_wanted = Signal(list)  # of Scan, to be answered with show_thumbnails
-    cloud_requested = Signal(object, int)  # Scan, number of its slice that is looked at
+    cloud_requested = Signal(object)  # Scan, whose slice shall be found in the feature cloud
     check_requested = Signal()  # to be answered with set_checking and show_checked
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -76,7 +88,7 @@ class CohortPanel(QWidget):
         self._cohort: Cohort | None = None
         self._shown: Scan | None = None
         self._strip_words = ""
-        self._awaited: tuple[str, int, NDArray[np.float32] | None, str] | None = None
+        self._awaited: _Awaited | None = None
         self._strip_of: tuple[NDArray[np.uint8], tuple[int, ...], Scan, str] | None = None
         self._notes: list[str] = []
         self._undo_stack = QUndoStack(self)
@@ -144,6 +156,7 @@ class CohortPanel(QWidget):
         self._shown = scan
         self._viewer.show_volume(volume, _title(scan), is_flipped=scan.flipped)
         self._mark_slice()
+        self._go_to_awaited()
 
     def show_thumbnails(
         self, scans: Sequence[Scan], pixels_of: Mapping[str, NDArray[np.uint8] | None]
@@ -167,8 +180,9 @@ class CohortPanel(QWidget):
         if merged != self._cohort:
             self._on_change_asked(self.tr("Check all voxels"), merged)
         news = len(set(merged.warnings) - before)
-        read = self.tr("All voxels of {n} scans were read").format(n=len(checked.included_scans))
-        found = self.tr("{n} new findings").format(n=news) if news else self.tr("nothing new found")
+        n_scans = counted(len(checked.included_scans), "scan")
+        read = self.tr("All voxels of {scans} were read").format(scans=n_scans)
+        found = counted(news, "new finding") if news else self.tr("nothing new found")
         self._write_notes([f"{read}: {found}."])
 
     def show_notice(self, text: str) -> None:
@@ -226,7 +240,6 @@ class CohortPanel(QWidget):
         # Ready-made slices need no second strip of the same.
         self._viewer.set_strip_visible(False)
         self._mark_slice()
-        self._go_to_awaited()
 
     def show_slice_settings(self, text: str) -> None:
         """Say in the bottom line which slices are cut."""
@@ -479,12 +492,25 @@ class CohortPanel(QWidget):
         numbers = self._strip_of[1]
         self._strip.set_current(numbers.index(number) if number in numbers else None)
 
-    def show_slice(self, key: str, number: int) -> bool:
-        """Choose a scan and, once it is read, its slice; return whether the cohort has it."""
+    def show_slice(self, key: str, number: int, *, plane: str = "axial") -> bool:
+        """Choose a scan and, once it is read, its slice; return whether the cohort has it.
+
+        ``number`` is that of a ready-made slice, or the voxel index along ``plane``.
+        """
+        return self._show_awaited(_Awaited(key, number, plane))
+
+    def show_map(
+        self, key: str, number: int, values: NDArray[np.float32], words: str, *, plane: str
+    ) -> bool:
+        """Lay a map (X, Y, Z) over a scan, which is chosen first; see :meth:`show_slice`."""
+        return self._show_awaited(_Awaited(key, number, plane, values, words))
+
+    def _show_awaited(self, awaited: _Awaited) -> bool:
+        key = awaited.key
         scans = self._cohort.scans if self._cohort is not None else ()
         if not any(scan.key == key for scan in scans):
             return False
-        self._awaited = (key, number, None, "")
+        self._awaited = awaited
         if self._shown is not None and self._shown.key == key:
             self._go_to_awaited()
         else:
@@ -492,34 +518,22 @@ class CohortPanel(QWidget):
             self._scans.select(key)
         return True
 
-    def show_map(self, key: str, number: int, values: NDArray[np.float32], words: str) -> bool:
-        """Lay a map (X, Y, Z) over a scan, which is chosen first; see :meth:`show_slice`."""
-        if not self.show_slice(key, number):
-            return False
-        self._awaited = (key, number, values, words)
-        if self._shown is not None and self._shown.key == key:
-            self._go_to_awaited()
-        return True
-
     def _go_to_awaited(self) -> None:
         """Go to the slice, and lay over the map, that were asked for before the scan was read."""
-        if self._awaited is None or self._shown is None or self._awaited[0] != self._shown.key:
+        awaited, shown = self._awaited, self._shown
+        if awaited is None or shown is None or awaited.key != shown.key:
             return
-        _, number, values, words = self._awaited
-        if self._shown.kind != "volume":
-            self._viewer.set_picture_number(number)
-        elif self._strip_of is None or self._strip_of[2].key != self._shown.key:
-            return  # along which plane slices are counted comes with the strip
-        else:
-            self._viewer.set_slice(self._strip_of[3], number)
-            if values is not None:
-                self._viewer.set_map(values, words)
         self._awaited = None
+        if shown.kind != "volume":
+            self._viewer.set_picture_number(awaited.number)
+        else:
+            self._viewer.set_slice(awaited.plane, awaited.number)
+        if awaited.values is not None:
+            self._viewer.set_map(awaited.values, awaited.words)
 
     def _on_cloud_requested(self) -> None:
-        number = self._viewed_number()
-        if self._shown is not None and number is not None:
-            self.cloud_requested.emit(self._shown, number)
+        if self._shown is not None:
+            self.cloud_requested.emit(self._shown)
 
     def _viewed_number(self) -> int | None:
         if self._shown is None or self._strip_of is None:

@@ -48,6 +48,9 @@ _CHOICE_TITLES = {
     "auto": "Automatic",
     "cpu": "CPU",
     "cuda": "GPU (CUDA)",
+    "32": "32 bit",
+    "bf16": "bf16",
+    "16": "16 bit",
 }
 # Fields that mean nothing under another choice: name -> (ruling field, values that need it).
 _NEEDED_FOR = {

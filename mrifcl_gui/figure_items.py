@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, QRectF
-from PySide6.QtGui import QColor, QFont, QPainterPath, QPolygonF
+from PySide6.QtCore import QRectF
+from PySide6.QtGui import QColor, QFont, QPainter
 from PySide6.QtWidgets import QGraphicsPathItem
 
 from core.figure import Band, Bars, Curve, HeatMap, Image, Scatter
@@ -16,14 +16,24 @@ from core.figure_heat_map import heat_map_colours, heat_map_texts, ink_on
 from core.figure_overlay import overlaid, overlay_scale
 from mrifcl_gui.figure_colour_bar import ColourBar
 from mrifcl_gui.figure_colours import SYMBOLS, Colours, fill_of, pen_of
+from mrifcl_gui.figure_dots import CROWD, Dots
 
 Floats = NDArray[np.float64]
 
 _CELLS_WITH_NUMBERS = 400
+_LONG_CURVE = 2000  # points; shorter lines are drawn as they are
 
 
 class LayerItems:
-    """The items of one layer."""
+    """The items of one layer.
+
+    Attributes
+    ----------
+    n_dots : int
+        Dots in the whole panel: a crowd of them is shown by its density.
+    """
+
+    n_dots = 0
 
     def __init__(self, plot: pg.PlotItem) -> None:
         self._plot = plot
@@ -49,13 +59,17 @@ class LayerItems:
 
 class _ScatterItems(LayerItems):
     def _build(self) -> list[Any]:
-        return [pg.ScatterPlotItem(pxMode=True, pen=None)]
+        return [Dots()]
 
     def update(self, layer: Scatter, colours: Colours) -> None:
         x, y = _finite(layer.x, layer.y)
-        brush = colours.mark(layer.colour, layer.opacity)
-        self._items[0].setData(
-            x=x, y=y, size=layer.size, symbol=SYMBOLS[layer.symbol], brush=brush, pen=None
+        self._items[0].set_dots(
+            x,
+            y,
+            symbol=SYMBOLS[layer.symbol],
+            size=layer.size,
+            colour=colours.mark(layer.colour, layer.opacity),
+            is_crowd=self.n_dots > CROWD,
         )
 
 
@@ -65,19 +79,31 @@ class _CurveItems(LayerItems):
 
     def update(self, layer: Curve, colours: Colours) -> None:
         x, y, connect = _unbroken(layer.x, layer.y)
-        self._items[0].setData(x=x, y=y, connect=connect, pen=pen_of(layer, colours))
+        steps = np.diff(x)
+        # pyqtgraph thins and clips only lines that run evenly from left to right.
+        is_even = len(x) > _LONG_CURVE and 0 < steps.max() < 2 * steps.min()
+        self._items[0].setDownsampling(auto=bool(is_even), method="peak")
+        self._items[0].setClipToView(bool(is_even))
+        joined = "all" if connect[:-1].all() else connect
+        self._items[0].setData(x=x, y=y, connect=joined, pen=pen_of(layer, colours))
+
+
+class _Area(QGraphicsPathItem):
+    """An area whose edges are not smoothed: it is faint, and smoothing takes half a redraw."""
+
+    def paint(self, painter: QPainter, *options: Any) -> None:  # noqa: ANN401
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        super().paint(painter, *options)
 
 
 class _BandItems(LayerItems):
     def _build(self) -> list[Any]:
-        return [QGraphicsPathItem()]
+        return [_Area()]
 
     def update(self, layer: Band, colours: Colours) -> None:
         x, low, high = _finite(layer.x, layer.low, layer.high)
-        outline = np.concatenate([np.stack([x, low], 1), np.stack([x, high], 1)[::-1]])
-        path = QPainterPath()
-        path.addPolygon(QPolygonF([QPointF(*point) for point in outline.tolist()]))
-        self._items[0].setPath(path)
+        outline_x, outline_y = np.concatenate([x, x[::-1]]), np.concatenate([low, high[::-1]])
+        self._items[0].setPath(pg.arrayToQPath(outline_x, outline_y, finiteCheck=False))
         self._items[0].setBrush(fill_of(layer, colours))
         self._items[0].setPen(QColor(0, 0, 0, 0))
 
@@ -193,7 +219,7 @@ def _finite(*arrays: Any) -> tuple[Floats, ...]:  # noqa: ANN401 - any arrays
     """Return the arrays without the places where any is NaN or infinite."""
     clean = [np.asarray(array, dtype=np.float64).ravel() for array in arrays]
     keep = np.logical_and.reduce([np.isfinite(array) for array in clean])
-    return tuple(array[keep] for array in clean)
+    return tuple(clean) if keep.all() else tuple(array[keep] for array in clean)
 
 
 def _unbroken(x: Any, y: Any) -> tuple[Floats, Floats, NDArray[np.int32]]:  # noqa: ANN401

@@ -36,7 +36,8 @@ class LassoViewBox(pg.ViewBox):
 
     def mouseDragEvent(self, ev: Any, axis: int | None = None) -> None:  # noqa: D102, ANN401
         is_ours = bool(self._outline) or (
-            ev.button() == Qt.MouseButton.LeftButton
+            ev.isStart()
+            and ev.button() == Qt.MouseButton.LeftButton
             and bool(ev.modifiers() & Qt.KeyboardModifier.ShiftModifier)
         )
         if not is_ours:

@@ -41,6 +41,7 @@ class PanelItems:
         self._limits: Any = None
         self._points: list[tuple[Scatter, Floats, Floats]] = []
         self._zoomed = False
+        self._look: Any = None
         plot.setMenuEnabled(False)
         plot.hideButtons()
         plot.vb.sigRangeChangedManually.connect(self._on_range_changed_by_hand)
@@ -66,9 +67,11 @@ class PanelItems:
     def update(self, panel: Panel, colours: Colours) -> None:
         """Show the data of ``panel``, which has the structure of the one before."""
         self._panel = panel
-        self._colour(panel, colours)
+        self._colour_once(panel, colours)
         self._points = []
+        n_dots = sum(np.size(layer.x) for layer in panel.layers if isinstance(layer, Scatter))
         for number, (item, layer) in enumerate(zip(self._layers, panel.layers, strict=True)):
+            item.n_dots = n_dots
             item.update(layer, colours)
             item.set_order(10 + number)
             if isinstance(layer, Scatter) and len(layer.ids):
@@ -201,13 +204,20 @@ class PanelItems:
                 self._box.fit(share * wide)
             sizes = [(box.size()[0] / wide, box.size()[1] / high) for box in boxes]
             places = choose_places(panel, sizes)
-            tries.append((sum(place[2] for place in places) + 0.01 * rank, share, places))
+            tries.append((sum(place[2] for place in places) + 0.08 * rank, share, places))
         _, share, places = min(tries, key=lambda tried: tried[0])
         if self._box is not None and self._box in boxes:
             self._box.fit(share * wide)
         for box, (left, bottom, _) in zip(boxes, places, strict=True):
             y = (1 - bottom) * high - box.size()[1]
             box.setPos(max(left * wide, 2.0), max(y, 2.0))
+
+    def _colour_once(self, panel: Panel, colours: Colours) -> None:
+        """Label and colour the axes, unless they are so: a slider only moves the data."""
+        look = (panel.title, panel.x, panel.y, tick_names(panel), id(colours))
+        if look != self._look:
+            self._look = look
+            self._colour(panel, colours)
 
     def _colour(self, panel: Panel, colours: Colours) -> None:
         columns, rows = tick_names(panel)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import Any
 
-from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -14,7 +15,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QScrollArea,
-    QSlider,
     QSplitter,
     QVBoxLayout,
     QWidget,
@@ -25,12 +25,14 @@ from core.figure import Figure, Table
 from core.progress import Operation, Progress, finished
 from core.run_folder import Run
 from mrifcl_gui.analysis_views import Choice, Options, Tab, Values, View
+from mrifcl_gui.epoch_bar import EpochBar
 from mrifcl_gui.export import ExportButton
 from mrifcl_gui.figure_view import FigureView
 from mrifcl_gui.job import Job
 from mrifcl_gui.messages import text_of
 from mrifcl_gui.selection import Selection
 from mrifcl_gui.table_view import TableView
+from mrifcl_gui.time_lapse_files import TimeLapse, TimeLapseFiles
 
 _SIDE_WIDTH = 240
 
@@ -45,6 +47,7 @@ class FigureTab(QWidget):
     problem = Signal(object)
     drawn = Signal()
     job_started = Signal(object)  # Job that may take long
+    epoch_chosen = Signal(int)
 
     def __init__(self, tab: Tab, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -66,12 +69,15 @@ class FigureTab(QWidget):
         self.export.set_source(self.figure_view.figure)
         self.export.failed.connect(self._on_export_failed)
         self.figure_view.failed.connect(self._on_export_failed)
-        self.epoch = QSlider(Qt.Orientation.Horizontal, self)
-        self.epoch.setAccessibleName(self.tr("Epoch"))
-        self.epoch.setToolTip(self.tr("State of the layer after this epoch; 0 is before training"))
-        self.epoch.valueChanged.connect(self._on_epoch_moved)
-        self._epoch_text = QLabel(self)
-        self._epoch_row = QWidget(self)
+        self.epochs = EpochBar(self)
+        self.epochs.moved.connect(self._on_epoch_moved)
+        self.epochs.file_asked.connect(self._on_time_lapse_asked)
+        self.time_lapse = TimeLapseFiles(self)
+        self.time_lapse.job_started.connect(self.job_started)
+        self.time_lapse.problem.connect(self.problem)
+        self._wanted_epoch: int | None = None
+        self._no_epochs = QLabel(self)
+        self._no_epochs.setWordWrap(True)
         self.view_choice = QComboBox(self)
         self.view_choice.setAccessibleName(self.tr("Figure"))
         self._options = QFormLayout()
@@ -92,6 +98,7 @@ class FigureTab(QWidget):
     def show_run(self, run: Run | None) -> None:
         """Draw another run."""
         self._run = run
+        self._wanted_epoch = None
         self._fill_options()
         self._fit_epochs()
         self._wish()
@@ -99,6 +106,8 @@ class FigureTab(QWidget):
     def set_active(self, is_active: bool) -> None:
         """Say whether the tab is on screen."""
         self._is_active = is_active
+        if not is_active:
+            self.epochs.pause()
         if is_active and self._is_stale:
             self._later.start(0)
 
@@ -126,9 +135,28 @@ class FigureTab(QWidget):
             chosen[choice.name] = (
                 self._chosen(choice.name) if choice.name in self._controls else None
             )
-        if self.view.has_epochs and self._run is not None and self.epoch.maximum() > 0:
-            chosen["epoch"] = int(self._run.fc_history.epoch[self.epoch.value()])
+        if self.view.has_epochs:
+            chosen["epoch"] = self.epochs.epoch
         return chosen
+
+    def show_epoch(self, epoch: int) -> None:
+        """Show the state after ``epoch``, or the last known before it, as another tab does."""
+        self._wanted_epoch = epoch
+        if self.view.has_epochs and self.epochs.show_epoch(epoch):
+            self._wish()
+
+    def time_lapse_of_view(self) -> TimeLapse | None:
+        """Return the figure shown now over all its epochs; None where it has none."""
+        run, view, options = self._run, self.view, self.options()
+        shown = self.figure_view.figure()
+        if run is None or shown is None or len(self.epochs.epochs) < 2:
+            return None
+        return TimeLapse(
+            shown.name,
+            lambda epoch: view.figure(run, {**options, "epoch": epoch}),
+            self.epochs.epochs,
+            self.epochs.epochs_per_second,
+        )
 
     def _build(self) -> None:
         for view in self._tab.views:
@@ -176,13 +204,8 @@ class FigureTab(QWidget):
         column = QVBoxLayout(above)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.figure_view, 1)
-        row = QHBoxLayout(self._epoch_row)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(QLabel(self.tr("Epoch"), self._epoch_row))
-        row.addWidget(self.epoch, 1)
-        self._epoch_text.setMinimumWidth(self.fontMetrics().horizontalAdvance("0000 of 0000"))
-        row.addWidget(self._epoch_text)
-        column.addWidget(self._epoch_row)
+        column.addWidget(self._no_epochs)
+        column.addWidget(self.epochs)
         splitter = QSplitter(Qt.Orientation.Vertical, self)
         splitter.addWidget(above)
         splitter.addWidget(self.table_view)
@@ -216,17 +239,20 @@ class FigureTab(QWidget):
     def _add_tick(self, choice: Choice, is_ticked: bool) -> None:
         tick = QCheckBox(choice.title, self)
         tick.setChecked(is_ticked)
-        tick.toggled.connect(self._wish)
+        tick.toggled.connect(self._on_option_changed)
         self._options.addRow(tick)
         self._controls[choice.name] = tick
 
     def _add_box(self, choice: Choice, values: Values, chosen: object) -> None:
         box = QComboBox(self)
         box.setAccessibleName(choice.title)
+        # Long words must not push the side wider than it is.
+        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        box.setMinimumContentsLength(8)
         box.addItems([words for _, words in values])
         known = [value for value, _ in values]
         box.setCurrentIndex(known.index(chosen) if chosen in known else 0)
-        box.currentIndexChanged.connect(self._wish)
+        box.currentIndexChanged.connect(self._on_option_changed)
         self._options.addRow(choice.title, box)
         self._controls[choice.name], self._values[choice.name] = box, values
 
@@ -238,25 +264,33 @@ class FigureTab(QWidget):
         return control.isChecked()
 
     def _fit_epochs(self) -> None:
-        count = 0
-        if self._run is not None and self.view.has_epochs and self._run.has_features:
+        known: Sequence[int] = ()
+        run, view = self._run, self.view
+        if run is not None and view.has_epochs and run.has_features:
             # Damaged arrays are told when the figure is computed.
             with contextlib.suppress(MriFclError):
-                count = len(self._run.fc_history.epoch)
-        self._epoch_row.setVisible(count > 1)
-        with QSignalBlocker(self.epoch):
-            self.epoch.setRange(0, max(0, count - 1))
-            self.epoch.setValue(max(0, count - 1))
-        self._write_epoch()
+                options = self.options()
+                known = view.epochs(run, options) if view.epochs else run.fc_history.epoch.tolist()
+        self.epochs.setVisible(len(known) > 1)
+        self._no_epochs.setText(view.no_epochs)
+        self._no_epochs.setVisible(bool(view.no_epochs) and len(known) == 1)
+        self.epochs.set_epochs(known, wanted=self._wanted_epoch)
 
-    def _write_epoch(self) -> None:
-        if self._run is not None and self.epoch.maximum() > 0:
-            epochs = self._run.fc_history.epoch
-            self._epoch_text.setText(f"{epochs[self.epoch.value()]} of {epochs[-1]}")
-
-    def _on_epoch_moved(self) -> None:
-        self._write_epoch()
+    def _on_option_changed(self) -> None:
+        if self.view.epochs is not None:
+            self._fit_epochs()
         self._wish()
+
+    def _on_epoch_moved(self, epoch: int) -> None:
+        self._wanted_epoch = epoch
+        self.epoch_chosen.emit(epoch)
+        self._wish()
+
+    def _on_time_lapse_asked(self, kind: str) -> None:
+        self.epochs.pause()
+        lapse = self.time_lapse_of_view()
+        if lapse is not None:
+            self.time_lapse.ask_and_save(lapse, kind)
 
     def _wish(self) -> None:
         self._is_stale = True
@@ -322,6 +356,8 @@ class FigureTab(QWidget):
         self._job = None
         if self._is_stale and self._is_active:
             self._later.start(0)
+        else:
+            self.epochs.show_drawn()
 
     def _on_export_failed(self, text: str) -> None:
         self.problem.emit(MriFclError(text))

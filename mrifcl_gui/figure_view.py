@@ -10,8 +10,10 @@ import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, QTimer, Signal
 from PySide6.QtGui import QContextMenuEvent, QFont, QPalette, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
+    QFrame,
     QLabel,
     QMenu,
+    QScrollArea,
     QSizePolicy,
     QStackedWidget,
     QToolTip,
@@ -19,7 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.figure import Figure, Layer
+from core.figure import Figure, Image, Layer, Panel
 from core.figure_geometry import legend_layers
 from mrifcl_gui.export import Exporter
 from mrifcl_gui.figure_axis import NumberAxis
@@ -28,7 +30,10 @@ from mrifcl_gui.figure_colours import Colours
 from mrifcl_gui.figure_lasso import LassoViewBox
 from mrifcl_gui.figure_panel import PanelItems
 
-_LEAST_PANEL = (200, 170)  # pixels; smaller panels scroll no more than they help
+_LEAST_PICTURE = (90, 70)  # pixels; without axes there is room for more of them
+_LEAST_PANEL = (190, 170)  # pixels; smaller panels scroll no more than they help
+_LEAST_WITH_EQUATIONS = (330, 230)
+_MARGIN, _SPACING = 4, 8
 
 
 class FigureView(QWidget):
@@ -67,7 +72,8 @@ class FigureView(QWidget):
         self._graphics = self._build_graphics()
         self._stack = QStackedWidget(self)
         self._stack.addWidget(self._empty)
-        self._stack.addWidget(self._graphics)
+        self._scroll = self._build_scroll()
+        self._stack.addWidget(self._scroll)
         self._build_layout()
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
@@ -102,7 +108,7 @@ class FigureView(QWidget):
             label.setText(text)
             label.setVisible(bool(text))
         self._readout.setVisible(True)
-        self._stack.setCurrentWidget(self._graphics)
+        self._stack.setCurrentWidget(self._scroll)
 
     def clear_figure(self, empty_text: str) -> None:
         """Show ``empty_text`` and no figure."""
@@ -153,14 +159,23 @@ class FigureView(QWidget):
         graphics = pg.GraphicsLayoutWidget(self)
         graphics.setBackground(self._colours.ground)
         graphics.setAntialiasing(True)
-        graphics.ci.setContentsMargins(4, 4, 4, 4)
-        graphics.ci.setSpacing(8)
+        graphics.ci.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
+        graphics.ci.setSpacing(_SPACING)
         # Right drags zoom; the menu opens on a right click without a drag.
         graphics.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
         graphics.setAccessibleName(self.tr("Figure"))
         graphics.scene().sigMouseMoved.connect(self._on_mouse_moved)
         graphics.scene().sigMouseClicked.connect(self._on_mouse_clicked)
         return graphics
+
+    def _build_scroll(self) -> QScrollArea:
+        """Return the place of the panels, which scrolls where they would become too small."""
+        scroll = QScrollArea(self)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        scroll.setWidget(self._graphics)
+        return scroll
 
     def _build_layout(self) -> None:
         layout = QVBoxLayout(self)
@@ -183,13 +198,30 @@ class FigureView(QWidget):
                 row=number // columns,
                 col=number % columns,
                 axisItems=axes,
-                viewBox=LassoViewBox(),
+                viewBox=LassoViewBox(enableMenu=False),
             )
             plot.vb.lassoed.connect(self._on_lassoed)
-            plot.setMinimumSize(*_LEAST_PANEL)
+            plot.setMinimumSize(*_least_size(panel))
             plot.vb.sigResized.connect(self._on_panel_resized)
             self._panels.append(PanelItems(plot, panel, self._colours, has_legend=has_legend))
+        self._fit_least_size()
+        self._graphics.ci.layout.activate()
+        if self.isVisible():
+            # At once, so that nothing is seen to jump; the timer follows what Qt changes later.
+            self._on_settled()
         self._settle.start()
+
+    def _fit_least_size(self) -> None:
+        """Give each column and each row the room that its largest panel needs."""
+        layout = self._graphics.ci.layout
+        least = [panel.plot.minimumSize() for panel in self._panels]
+        wide = layout.columnCount() * max((size.width() for size in least), default=0.0)
+        high = layout.rowCount() * max((size.height() for size in least), default=0.0)
+        margins = 2 * _MARGIN
+        self._graphics.setMinimumSize(
+            round(wide) + _SPACING * (layout.columnCount() - 1) + margins,
+            round(high) + _SPACING * (layout.rowCount() - 1) + margins,
+        )
 
     def _remove_panels(self) -> None:
         self._panels = []
@@ -276,6 +308,14 @@ class FigureView(QWidget):
     def showEvent(self, event: QShowEvent) -> None:  # noqa: D102
         super().showEvent(event)
         self._settle.start()
+
+
+def _least_size(panel: Panel) -> tuple[int, int]:
+    """Return the pixels that a panel needs; below them the figure scrolls."""
+    if all(isinstance(layer, Image) for layer in panel.layers):
+        return _LEAST_PICTURE
+    has_equations = any(len(line) > 30 for line in panel.text.splitlines())
+    return _LEAST_WITH_EQUATIONS if has_equations else _LEAST_PANEL
 
 
 def _structure_of(figure: Figure) -> tuple[Any, ...]:

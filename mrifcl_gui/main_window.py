@@ -34,7 +34,7 @@ from PySide6.QtWidgets import (
 
 from core import config
 from core.analysis.comparison import PAPER_TABLE_2
-from core.analysis.map_volume import MapVolume
+from core.analysis.map_volume import MapPictures, MapVolume
 from core.config import NETWORK_TITLES, CubeSettings, Cut, RunSettings
 from core.data.cohort import Cohort, Scan
 from core.data.folder_look import FolderLook
@@ -52,7 +52,10 @@ from mrifcl_gui.audit_page import AuditWindow
 from mrifcl_gui.cohort_panel import CohortPanel
 from mrifcl_gui.job import Job, cancel_and_wait, running_jobs
 from mrifcl_gui.messages import show_error, text_of
+from mrifcl_gui.notification import tell_of
 from mrifcl_gui.open_folder_dialog import OpenFolderDialog
+from mrifcl_gui.queue_memory import QueueMemory
+from mrifcl_gui.queue_window import QueueWindow
 from mrifcl_gui.runs_panel import RunsPanel
 from mrifcl_gui.session import Session
 from mrifcl_gui.task_dock import TaskDock
@@ -85,6 +88,7 @@ class MainWindow(QMainWindow):
         self.task_dock = TaskDock(self)
         self._places = QStackedWidget(self)
         self._rail: list[QToolButton] = []
+        self._queue_window: QueueWindow | None = None
         self._moved: ScannedCohort | None = None
         self._comparing = False
         self._awaits_slices = False
@@ -104,6 +108,7 @@ class MainWindow(QMainWindow):
         self._connect_cohort()
         self._connect_training()
         self._connect_runs()
+        self._connect_queue()
         self._restore()
         QTimer.singleShot(0, self._tell_of_settings)
         session.refresh_runs()
@@ -267,7 +272,7 @@ class MainWindow(QMainWindow):
         panel.start_requested.connect(self._on_start_training)
         panel.stop_requested.connect(session.stop_training)
         panel.cohort_requested.connect(self._on_cohort_place)
-        panel.queue_changed.connect(session.set_queue)
+        panel.queue_changed.connect(self._on_queue_changed)
         panel.analyse_requested.connect(self._on_analyse_trained)
         panel.settings_changed.connect(self._form_settled.start)
         self._form_settled.timeout.connect(self._on_form_settled)
@@ -284,6 +289,22 @@ class MainWindow(QMainWindow):
         session.weights.progressed.connect(panel.weights_states.show_progress)
         session.weights.ended.connect(panel.weights_states.show_ended)
         session.weights.ended.connect(panel.ask_for_weights)
+
+    def _connect_queue(self) -> None:
+        queue, session = self.training_panel.queue, self.session
+        memory = self._queue_memory = QueueMemory(session.data_folder / "queue", self)
+        queue.added.connect(memory.note_added)
+        queue.removed.connect(memory.note_removed)
+        queue.ordered.connect(memory.note_order)
+        queue.moved.connect(memory.note_moved)
+        queue.pause_toggled.connect(session.set_paused)
+        queue.skip_requested.connect(session.skip_run)
+        queue.table_requested.connect(self._on_queue_table)
+        session.runs_changed.connect(queue.show_runs)
+        session.queue_ended.connect(self._on_queue_ended)
+        memory.restored.connect(queue.restore)
+        memory.problem.connect(self._on_problem)
+        memory.restore()
 
     def _connect_runs(self) -> None:
         panel, session = self.runs_panel, self.session
@@ -309,6 +330,7 @@ class MainWindow(QMainWindow):
         self.analysis_tabs.job_started.connect(self.task_dock.add_job)
         self.analysis_tabs.problem.connect(self._on_problem)
         self.analysis_tabs.runs_requested.connect(self._on_runs_place)
+        self.analysis_tabs.runs_made.connect(session.refresh_runs)
         self.analysis_tabs.slice_panel.viewer_requested.connect(self._on_viewer_requested)
         self.analysis_tabs.slice_panel.overlay_requested.connect(self._on_overlay_requested)
 
@@ -452,13 +474,18 @@ class MainWindow(QMainWindow):
 
     def _on_data_missing(self, opened: ScannedCohort) -> None:
         self._moved = opened
-        box = QMessageBox(
-            QMessageBox.Icon.Question,
-            self.tr("The scans are not where they were"),
+        self._ask_where(
             self.tr(
                 "The folder '{0}' of the cohort '{1}' was moved or its drive is not connected. "
                 "Show me where it is now: each scan is checked before it is taken."
-            ).format(opened.cohort.root.name, opened.folder.stem),
+            ).format(opened.cohort.root.name, opened.folder.stem)
+        )
+
+    def _ask_where(self, text: str) -> None:
+        box = QMessageBox(
+            QMessageBox.Icon.Question,
+            self.tr("The scans are not where they were"),
+            text,
             QMessageBox.StandardButton.Cancel,
             self,
         )
@@ -471,7 +498,12 @@ class MainWindow(QMainWindow):
     def _on_show_where(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, self.tr("Where the scans are now"))
         if chosen and self._moved is not None:
-            self.session.relocate(self._moved.folder, Path(chosen))
+            job = self.session.relocate(self._moved.folder, Path(chosen))
+            job.failed.connect(self._on_not_there)
+
+    def _on_not_there(self, error: BaseException) -> None:
+        """Ask once more, as one easily points at a folder too many or too few."""
+        self._ask_where(text_of(error))
 
     def _on_cohort_changed(self, _cohort: object) -> None:
         if self.session.opened is None:
@@ -502,6 +534,7 @@ class MainWindow(QMainWindow):
             opened.folder.stem, len(cohort.subjects), items, " / ".join(cohort.classes)
         )
         self._cohort_status.setText(said)
+        self.training_panel.queue.set_cohort(opened.folder, cohort.classes)
         self.training_panel.set_cohort(
             cohort.classes,
             said,
@@ -598,11 +631,27 @@ class MainWindow(QMainWindow):
 
     # Slots: training
 
-    def _on_start_training(self, queue: list[RunSettings]) -> None:
-        if self.session.opened is None:
+    def _on_start_training(self) -> None:
+        queue = self.training_panel.queue
+        if self.session.opened is None and not queue.has_cohorts():
             self.go_to("cohort")
             return
-        self.session.train(queue)
+        queue.set_paused(False)
+        self.session.train(queue.queued())
+
+    def _on_queue_changed(self) -> None:
+        self.session.set_queue(self.training_panel.queue.queued())
+
+    def _on_queue_table(self) -> None:
+        if self._queue_window is None:
+            self._queue_window = QueueWindow(self)
+        self._queue_window.open_on(self.training_panel.queue)
+
+    def _on_queue_ended(self) -> None:
+        queue = self.training_panel.queue
+        queue.set_paused(False)
+        if len(queue.states()) > 1 or not self.isActiveWindow():
+            tell_of(self, self.tr("MRI-FCL"), queue.summary())
 
     def _on_training_started(
         self, settings: RunSettings, classes: tuple[str, ...], resumed: Run | None
@@ -612,8 +661,15 @@ class MainWindow(QMainWindow):
             with contextlib.suppress(MriFclError, OSError):
                 history = resumed.history
             self.go_to("train")
-        self.training_panel.start_run(settings, classes, history=history)
+        self.training_panel.start_run(
+            settings,
+            classes,
+            history=history,
+            queued=self.session.started_key,
+            path=resumed.path if resumed is not None else None,
+        )
         self.runs_panel.set_training(True)
+        self.analysis_tabs.honesty.set_busy(True)
         self._run_status.setText(
             self.tr("Training {0}").format(NETWORK_TITLES[settings.training.network])
         )
@@ -621,6 +677,7 @@ class MainWindow(QMainWindow):
     def _on_training_ended(self, state: str, text: str) -> None:
         self.training_panel.run_ended(state, text)
         self.runs_panel.set_training(False)
+        self.analysis_tabs.honesty.set_busy(False)
         self._run_status.setText("")
         if state == "finished":
             self.statusBar().showMessage(text, 10_000)
@@ -652,30 +709,44 @@ class MainWindow(QMainWindow):
 
     # Slots: from a dot to the brain and back
 
-    def _on_cloud_requested(self, scan: Scan, number: int) -> None:
-        if self.analysis_tabs.run is None:
-            text = self.tr("No run is open. Choose one in Runs and press Analyse, then try again.")
-        elif self.analysis_tabs.choose_slice(scan.key, number):
+    def _on_cloud_requested(self, scan: Scan) -> None:
+        run, viewer = self.analysis_tabs.run, self.cohort_panel.viewer
+        if run is None:
+            self.cohort_panel.show_problem(
+                self.tr("No run is open. Choose one in Runs and press Analyse, then try again.")
+            )
+            return
+        is_volume = scan.kind == "volume"
+        plane = run.settings.slices.plane
+        number = viewer.slice_index(plane) if is_volume else viewer.picture_number()
+        if self.analysis_tabs.choose_slice(scan.key, number or 0):
             self.go_to("analyse")
             return
-        else:
-            text = self.tr(
+        self.cohort_panel.show_problem(
+            self.tr(
                 "Run '{0}' has not seen the scan {1}. Open a run of this cohort in Analyse."
-            ).format(self.analysis_tabs.run.name, scan.key)
-        self.cohort_panel.show_problem(text)
+            ).format(run.name, scan.key)
+        )
 
     def _on_viewer_requested(self, scan: str, number: int) -> None:
-        if self.cohort_panel.show_slice(scan, number):
+        if self.cohort_panel.show_slice(scan, number, plane=self._plane_of_run()):
             self.go_to("cohort")
         else:
             self._tell_other_cohort(scan)
 
-    def _on_overlay_requested(self, stacked: MapVolume, number: int) -> None:
+    def _on_overlay_requested(self, stacked: MapVolume | MapPictures, number: int) -> None:
         words = self.tr("{0} of {1}, {2}").format(stacked.method, stacked.label, stacked.scan)
-        if self.cohort_panel.show_map(stacked.scan, number, stacked.values, words):
+        is_there = self.cohort_panel.show_map(
+            stacked.scan, number, stacked.values, words, plane=self._plane_of_run()
+        )
+        if is_there:
             self.go_to("cohort")
         else:
             self._tell_other_cohort(stacked.scan)
+
+    def _plane_of_run(self) -> str:
+        run = self.analysis_tabs.run
+        return run.settings.slices.plane if run is not None else "axial"
 
     def _tell_other_cohort(self, scan: str) -> None:
         run = self.analysis_tabs.run
@@ -735,6 +806,7 @@ class MainWindow(QMainWindow):
         # Gone for the user at once, while the threads end at their next step.
         self.hide()
         cancel_and_wait()
+        self._queue_memory.close()
         if running_jobs():
             logger.warning("closed while jobs run: %s", [job.title for job in running_jobs()])
         event.accept()

@@ -18,7 +18,8 @@ class MapOverlay:
     Parameters
     ----------
     values : ndarray, shape (X, Y, Z), float32
-        On the grid of the volume; colours are centred at 0.
+        On the grid of the volume, or (n, rows, columns) of ready-made slices; colours are
+        centred at 0.
     opacity : float
         0..1, of the largest values.
     """
@@ -45,8 +46,13 @@ class MapOverlay:
     ) -> None:
         """Mix a slice of the map into ``out``, opaque RGB pixels, row 0 at the top."""
         section = np.take(self._values, index, axis=plane.along).T[::-1]
-        if is_mirrored:
-            section = section[:, ::-1]
+        self._mix(out, section[:, ::-1] if is_mirrored else section)
+
+    def mix_picture(self, out: NDArray[np.uint32], position: int) -> None:
+        """Mix the map of a ready-made slice into ``out``; the values are (n, rows, columns)."""
+        self._mix(out, self._values[position])
+
+    def _mix(self, out: NDArray[np.uint32], section: NDArray[np.float32]) -> None:
         if not section.any():
             return
         step = np.rint((section / self.reach + 1) * ((_STEPS - 1) / 2)).astype(np.intp)

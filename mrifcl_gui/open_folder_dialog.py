@@ -12,15 +12,17 @@ from PySide6.QtWidgets import (
     QLabel,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QSplitter,
     QVBoxLayout,
     QWidget,
 )
 
+from core.data.findings import counted
 from core.data.folder_look import FolderLook, LeftOut
 from core.data.labels import some
 from core.tasks import ScanChoices
-from mrifcl_gui.class_choice import ClassChoice, plural
+from mrifcl_gui.class_choice import ClassChoice
 from mrifcl_gui.layout_form import LayoutForm
 from mrifcl_gui.name_preview import NamePreview
 from mrifcl_gui.theme import alarm_colour
@@ -131,7 +133,10 @@ class OpenFolderDialog(QDialog):
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(12)
-        column.addWidget(_titled(_label(self.tr("Classes"), bold=True), self._classes))
+        classes = _titled(_label(self.tr("Classes"), bold=True), self._classes)
+        # Else it would float in the middle where nothing is left out.
+        classes.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        column.addWidget(classes)
         column.addWidget(self._left_out_area, 1)
         column.addStretch()
         middle = QSplitter(Qt.Orientation.Horizontal)
@@ -191,14 +196,14 @@ class OpenFolderDialog(QDialog):
     def _again_text(self, name: str, n_changed: int) -> str:
         text = self.tr("Scan into the cohort '{0}' of this folder again").format(name)
         if n_changed:
-            text += self.tr(" and keep your changes to {0}").format(plural(n_changed, "scan"))
+            text += self.tr(" and keep your changes to {0}").format(counted(n_changed, "scan"))
         return text
 
     def _show_left_out(self, look: FolderLook) -> None:
         lines = [_left_out_text(item) for item in look.left_out]
         lines += look.layout.notes
         n_files = sum(item.n_files for item in look.left_out)
-        title = self.tr("Left out ({0})").format(plural(n_files, "file"))
+        title = self.tr("Left out ({0})").format(counted(n_files, "file"))
         self._left_out_title.setText(title if n_files else self.tr("To know"))
         self._left_out.setText("\n".join(f"• {line}" for line in lines))
         self._left_out_area.setVisible(bool(lines))
@@ -207,8 +212,8 @@ class OpenFolderDialog(QDialog):
         chosen = self._classes.chosen
         subjects = frozenset[str]().union(*(item.subjects for item in chosen))
         n_unnamed = sum(item.n_unnamed for item in chosen)
-        parts = [plural(len(subjects), "subject")] if subjects else []
-        parts += [plural(n_unnamed, "DICOM file")] if n_unnamed else []
+        parts = [counted(len(subjects), "subject")] if subjects else []
+        parts += [counted(n_unnamed, "DICOM file")] if n_unnamed else []
         self._scan.setText(self.tr("Scan {0}").format(" and ".join(parts)).strip())
         problem = self._look.problem
         if not problem and not chosen:

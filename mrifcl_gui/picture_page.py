@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from mrifcl_gui.frame_clock import FrameClock
 from mrifcl_gui.grey_volume import GREYS, to_grey
+from mrifcl_gui.map_overlay import MapOverlay
 from mrifcl_gui.plane_drawing import FAINT_TEXT
 from mrifcl_gui.plane_view import PlaneView
 from mrifcl_gui.slice_strip import SliceStrip
@@ -40,6 +41,8 @@ class PicturePage(QWidget):
         self._point = (0, 0)  # column, row
         self._limits = (0.0, 255.0)
         self._has_crosshair = True
+        self._overlay: MapOverlay | None = None
+        self._has_overlay = True
         self.view = PlaneView(PICTURE_KEY, self.tr("Slice"), clock)
         self.view.pointed.connect(self._on_pointed)
         self.view.slice_scrolled.connect(self._on_scrolled)
@@ -73,6 +76,7 @@ class PicturePage(QWidget):
     def show_pictures(self, pixels: NDArray[np.uint8], numbers: Sequence[int]) -> None:
         """Show slices (n, h, w), uint8, from the middle one on."""
         self._pixels, self._numbers = pixels, tuple(numbers)
+        self._overlay = None
         self._position = len(pixels) // 2
         self.strip.show_slices(pixels, numbers, FAINT_TEXT.name(), self._position)
         _, rows, columns = pixels.shape
@@ -83,6 +87,7 @@ class PicturePage(QWidget):
     def clear(self) -> None:
         """Let the slices go."""
         self._pixels, self._numbers = None, ()
+        self._overlay = None
 
     def centre(self) -> None:
         """Point at the middle."""
@@ -109,6 +114,22 @@ class PicturePage(QWidget):
         self._limits = (low, high)
         self.view.refresh()
 
+    @property
+    def overlay(self) -> MapOverlay | None:
+        """The map over the slices."""
+        return self._overlay
+
+    def set_overlay(self, overlay: MapOverlay | None) -> None:
+        """Lay a map over the slices, or take it away; one of another shape is not taken."""
+        fits = overlay is None or (self._pixels is not None and overlay.shape == self._pixels.shape)
+        self._overlay = overlay if fits else None
+        self.view.refresh()
+
+    def set_overlay_shown(self, shown: bool) -> None:
+        """Show or hide the map."""
+        self._has_overlay = shown
+        self.view.refresh()
+
     def set_crosshair_shown(self, shown: bool) -> None:
         """Show or hide the crosshair."""
         self._has_crosshair = shown
@@ -133,6 +154,8 @@ class PicturePage(QWidget):
             np.take(
                 GREYS, to_grey(self._pixels[self._position], *self._limits), out=out, mode="clip"
             )
+            if self._overlay is not None and self._has_overlay:
+                self._overlay.mix_picture(out, self._position)
 
     def _write_caption(self) -> None:
         self.view.set_caption(

@@ -11,7 +11,7 @@ _COMPARED_HEIGHT = 130
 
 
 class PlaneGrid(QWidget):
-    """Shows three planes and the intensities in a square, or two scans side by side.
+    """Shows three planes and the intensities in a square, or the planes of two scans in pairs.
 
     Parameters
     ----------
@@ -51,8 +51,8 @@ class PlaneGrid(QWidget):
             self._add_square(names)
 
     def shown_views(self) -> list[PlaneView]:
-        """Return the views that are not hidden, row by row."""
-        views = [view for name in self._first for view in (self._first[name], self._second[name])]
+        """Return the views that are not hidden, scan by scan."""
+        views = [*self._first.values(), *self._second.values()]
         return [view for view in views if not view.isHidden()]
 
     def _add_square(self, names: list[str]) -> None:
@@ -65,15 +65,20 @@ class PlaneGrid(QWidget):
         self._share(rows=used, columns=used)
 
     def _add_pairs(self, names: list[str]) -> None:
-        for row, name in enumerate(names):
-            self._grid.addWidget(self._first[name], row, 0)
-            self._grid.addWidget(self._second[name], row, 1)
-        if len(names) > 1:
-            self._grid.addWidget(self._intensities, len(names), 0, 1, 2)
-        self._share(rows=len(names), columns=2)
+        if len(names) == 1:
+            self._grid.addWidget(self._first[names[0]], 0, 0)
+            self._grid.addWidget(self._second[names[0]], 0, 1)
+            self._share(rows=1, columns=2)
+            return
+        # One below the other: the viewer is wider than high, so that the planes are larger.
+        for column, name in enumerate(names):
+            self._grid.addWidget(self._first[name], 0, column)
+            self._grid.addWidget(self._second[name], 1, column)
+        self._grid.addWidget(self._intensities, 2, 0, 1, len(names))
+        self._share(rows=2, columns=len(names))
 
     def _share(self, *, rows: int, columns: int) -> None:
-        for row in range(4):
+        for row in range(3):
             self._grid.setRowStretch(row, 1 if row < rows else 0)
-        for column in range(2):
+        for column in range(3):
             self._grid.setColumnStretch(column, 1 if column < columns else 0)

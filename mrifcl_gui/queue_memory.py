@@ -12,7 +12,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from core.errors import MriFclError
-from core.plan_log import LoggedRun, PlannedState, RunLog
+from core.plan_log import LoggedRun, PlanLog, PlannedState
 from core.progress import Operation, Progress
 from core.run_folder import Run
 from core.run_lock import RunLock, take_lock
@@ -54,7 +54,7 @@ class QueueMemory(QObject):
     def __init__(self, folder: Path, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._folder = folder
-        self._log = RunLog(folder / LOG_FILE)
+        self._log = PlanLog(folder / LOG_FILE)
         self._lock: RunLock | None = None
         self._pending: deque[Callable[[], None]] = deque()
         self._job: Job | None = None

@@ -107,7 +107,9 @@ class RunQueueView(QWidget):
         What waits, or its order.
     added(list of QueuedRun), removed(list of str), ordered(list of str), moved(QueuedRun)
         For the file that remembers it: runs, keys, all keys, a run in another state.
-    pause_toggled(bool), skip_requested()
+    pause_toggled(bool), skip_requested(), table_requested()
+    filled()
+        Numbers of ended runs were read.
     """
 
     changed = Signal()
@@ -118,6 +120,7 @@ class RunQueueView(QWidget):
     pause_toggled = Signal(bool)
     skip_requested = Signal()
     table_requested = Signal()
+    filled = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -197,7 +200,7 @@ class RunQueueView(QWidget):
             is_it = (
                 entry.key == key
                 if key
-                else entry.path == path
+                else entry.path is not None and entry.path.resolve() == path.resolve()
                 if path is not None
                 else entry.state == "waiting" and entry.settings == settings
             )
@@ -255,6 +258,7 @@ class RunQueueView(QWidget):
                 self._pace.setdefault((training.network, training.regime), seconds / done)
             self._write_state(index)
         self._write_count()
+        self.filled.emit()
 
     def results(self) -> list[SweepRun]:
         """Return all runs for :func:`core.sweep.results_table`."""
@@ -289,7 +293,11 @@ class RunQueueView(QWidget):
         words = {"done": "trained", "stopped": "stopped", "failed": "failed"}
         counts = [(self.states().count(state), self.tr(words[state])) for state in words]
         told = ", ".join(f"{n} {word}" for n, word in counts if n)
-        return self.tr("Queue done: {0}").format(told or self.tr("nothing was trained"))
+        told = told or self.tr("nothing was trained")
+        n_waiting = len(self.queued())
+        if n_waiting:
+            return self.tr("Queue halted: {0}, {1} waiting").format(told, n_waiting)
+        return self.tr("Queue done: {0}").format(told)
 
     # What the user does
 
@@ -501,7 +509,8 @@ class RunQueueView(QWidget):
         item.setText(2, f"{STATE_SYMBOLS[entry.state]} {self._state_text(entry)}")
         for column in range(3):
             item.setToolTip(column, self._details(entry))
-        if entry.state == "failed":
+        is_leaking = entry.state == "done" and entry.run is not None and entry.run.leaks
+        if entry.state == "failed" or is_leaking:
             item.setForeground(2, alert_colour(self))
 
     def _state_text(self, entry: QueuedRun) -> str:
@@ -509,7 +518,8 @@ class RunQueueView(QWidget):
             return f"{entry.epoch}/{entry.settings.epochs}"
         if entry.state == "done" and entry.run is not None:
             accuracy = entry.run.test_accuracy
-            return self.tr("test –") if accuracy is None else f"test {100 * accuracy:.1f} %"
+            text = "–" if accuracy is None else f"{100 * accuracy:.1f} %"
+            return self.tr("{0}, leaks").format(text) if entry.run.leaks else f"test {text}"
         if entry.state == "waiting":
             return self.tr("{n} epochs").format(n=entry.epochs_left)
         return self.tr(entry.state)

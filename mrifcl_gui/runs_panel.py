@@ -48,7 +48,7 @@ from core.errors import MriFclError
 from core.run_folder import Run
 from mrifcl_gui.config_form import AlertLabel, alert_colour, choice_title, value_text
 from mrifcl_gui.curves_view import CurvesView
-from mrifcl_gui.run_queue import RoomyDelegate
+from mrifcl_gui.queue_list import RoomyDelegate
 
 # (network, regime, whether trained longer) -> train, validation, test (fractions), seconds.
 PaperRows = Mapping[tuple[str, str, bool], tuple[float, float, float, float]]

@@ -35,6 +35,7 @@ from PySide6.QtWidgets import (
 )
 
 from core.data.cohort import Cohort, Scan
+from core.data.findings import counted
 from mrifcl_gui.class_mark import class_pixmap
 from mrifcl_gui.scan_table import (
     ClassDelegate,
@@ -339,14 +340,19 @@ class ScanList(QWidget):
             badge.setToolTip(self.tr("These scans are simulated, not of patients."))
             self._header.addWidget(badge)
         self._header.addWidget(QLabel(self._summary(self._cohort)))
+        # Qt shows them only later, and until then the row would have no height.
+        for place in range(self._header.count()):
+            self._header.itemAt(place).widget().show()
+        self._header.invalidate()
+        self.layout().invalidate()
 
     def _summary(self, cohort: Cohort) -> str:
         parts = [
-            self.tr("{n} subjects").format(n=len(cohort.subjects)),
-            self.tr("{n} scans").format(n=len(cohort.included_scans)),
+            counted(len(cohort.subjects), "subject"),
+            counted(len(cohort.included_scans), "scan"),
         ]
         if cohort.n_pictures:
-            parts.append(self.tr("{n} slices").format(n=cohort.n_pictures))
+            parts.append(counted(cohort.n_pictures, "slice"))
         return ", ".join(parts)
 
     def _write_count(self) -> None:
@@ -606,7 +612,10 @@ class _ClassCount(QWidget):
         mark = QLabel()
         mark.setPixmap(class_pixmap(label, order, size=14))
         text = QLabel(f"{label} {count}")
-        text.setToolTip(self.tr("{n} subjects of class {label}").format(n=count, label=label))
+        subjects = counted(count, "subject")
+        text.setToolTip(
+            self.tr("{subjects} of class {label}").format(subjects=subjects, label=label)
+        )
         font = text.font()
         font.setBold(True)
         text.setFont(font)

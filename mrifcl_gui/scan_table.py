@@ -51,6 +51,10 @@ class Column(IntEnum):
     DATATYPE = 9
 
 
+# Counting an enumeration's members is slow, and Qt asks thousands of times.
+_N_COLUMNS = len(Column)
+
+
 def class_labels(cohort: Cohort) -> tuple[str, ...]:
     """Return all classes of the scans, those left out too, in the order of the FCL's rows."""
     return order_classes((*cohort.classes, *(scan.label for scan in cohort.scans)))
@@ -191,7 +195,7 @@ class ScanTableModel(QAbstractTableModel):
 
     def columnCount(self, parent: Index = _NO_INDEX) -> int:
         """Return the number of columns."""
-        return 0 if parent.isValid() else len(Column)
+        return 0 if parent.isValid() else _N_COLUMNS
 
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole

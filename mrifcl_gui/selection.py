@@ -70,8 +70,10 @@ class Selection(QObject):
         if known:
             self._channel = known[0]
         else:
-            self._ids, self._place = tuple(ids), 0
-            self._rows = self._found(ids)
+            found = self._found(ids)
+            if ids and not found:
+                return  # dots that stand for no slice
+            self._ids, self._rows, self._place = tuple(ids), found, 0
         self.changed.emit()
 
     def choose_row(self, row: int) -> None:

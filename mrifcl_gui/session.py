@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,8 +26,6 @@ from mrifcl_gui.messages import text_of
 from mrifcl_gui.precision_job import PrecisionJob
 from mrifcl_gui.run_queue import QueuedRun
 from mrifcl_gui.weights_jobs import WeightsJobs
-
-logger = logging.getLogger(__name__)
 
 # A job that is done sooner is not worth a row in the task dock: it would only flicker.
 QUIET_MS = 400
@@ -118,11 +115,11 @@ class Session(QObject):
         return job
 
     def warm_up(self) -> None:
-        """Load torch in the background, so that the first click that needs it does not wait."""
+        """Load heavy packages in the background, so that no first click waits for them."""
         if self._is_closed:
             return
         # Not told to the task dock: nobody waits for it.
-        job = Job(self.tr("Loading torch"), tasks.load_torch, self)
+        job = Job(self.tr("Loading torch"), tasks.load_packages, self)
         job.finished.connect(job.deleteLater)
         job.start()
 
@@ -186,9 +183,9 @@ class Session(QObject):
             self._on_cohort,
         )
 
-    def relocate(self, folder: Path, new_root: Path) -> None:
+    def relocate(self, folder: Path, new_root: Path) -> Job:
         """Look for the scans of the cohort in ``folder`` below ``new_root``, then open it."""
-        self.start(
+        return self.start(
             self.tr("Checking the scans"),
             lambda: tasks.relocate_cohort(folder, new_root),
             self._on_cohort,
@@ -580,7 +577,7 @@ def _train_queued(
     from core.sweep import train_or_resume
 
     yield from _past(begun)
-    return (yield from train_or_resume(folder, settings, runs, begun.path, on_start=logger.debug))
+    return (yield from train_or_resume(folder, settings, runs, begun.path))
 
 
 def _with_past(run: Run) -> Operation[Path]:

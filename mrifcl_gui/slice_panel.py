@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 from core import map_tasks
 from core.analysis import map_figures
 from core.analysis.activation_map import SliceFacts, SliceMaps, contributions, facts_of
-from core.analysis.map_volume import MapVolume
+from core.analysis.map_volume import MapPictures, MapVolume
 from core.errors import MriFclError
 from core.figure import Figure
 from core.progress import Operation
@@ -52,7 +52,7 @@ class SlicePanel(QWidget):
         An exception to tell.
     viewer_requested(str, int)
         Show this scan, at this slice, in the viewer.
-    overlay_requested(MapVolume, int)
+    overlay_requested(MapVolume or MapPictures, int)
         Lay this map over its scan in the viewer, at this slice.
     feature_requested()
         Show the slices that excite the chosen feature most.
@@ -165,7 +165,7 @@ class SlicePanel(QWidget):
         self.to_viewer.clicked.connect(self._on_viewer)
         self.overlay = QPushButton(self.tr("Map in viewer"), self)
         self.overlay.setToolTip(
-            self.tr("Stack the maps of all slices of the scan and lay them over its three planes")
+            self.tr("Lay the maps of all slices of the scan over it; hide them there with Space")
         )
         self.overlay.clicked.connect(self._on_overlay)
         self.nifti = QPushButton(self.tr("Save map as NIfTI…"), self)
@@ -371,9 +371,9 @@ class SlicePanel(QWidget):
         shown = facts.predicted if chosen == "predicted" or self._channel is not None else chosen
 
         def operation() -> Operation[object]:
-            stacked = yield from map_tasks.map_volume(run, facts.scan, shown)
             if path is None:
-                return stacked, facts.number
+                return (yield from map_tasks.map_of_scan(run, facts.scan, shown)), facts.number
+            stacked = yield from map_tasks.map_volume(run, facts.scan, shown)
             return (yield from map_tasks.write_map_volume(run, stacked, path))
 
         job = Job(self.tr("Stacking maps of {0}").format(facts.scan), operation, self)
@@ -385,7 +385,7 @@ class SlicePanel(QWidget):
         self.job_started.emit(job)
         job.start()
 
-    def _on_stacked(self, made: tuple[MapVolume, int]) -> None:
+    def _on_stacked(self, made: tuple[MapVolume | MapPictures, int]) -> None:
         self.overlay_requested.emit(*made)
 
     def _on_written(self, path: Path) -> None:

@@ -15,6 +15,7 @@ from core.data.volume import Volume
 from mrifcl_gui import viewer_picture, viewer_screenshots
 from mrifcl_gui.frame_clock import FrameClock
 from mrifcl_gui.map_overlay import MapOverlay
+from mrifcl_gui.picture_page import PicturePage
 from mrifcl_gui.plane_drawing import BACKGROUND, FAINT_TEXT, TEXT
 from mrifcl_gui.plane_view import PlaneView
 from mrifcl_gui.read_out_line import ReadOutLine
@@ -25,6 +26,7 @@ from mrifcl_gui.viewer_layout import ViewerLayout
 from mrifcl_gui.viewer_pages import ViewerPages
 from mrifcl_gui.viewer_screenshots import ScreenshotError
 from mrifcl_gui.viewer_style import VIEWER_STYLE
+from mrifcl_gui.volume_page import VolumePage
 
 
 class SliceViewer(QWidget):
@@ -184,26 +186,30 @@ class SliceViewer(QWidget):
             self._bar.lines.setVisible(len(indices) > 0)
 
     def set_map(self, values: NDArray[np.float32] | None, words: str = "") -> None:
-        """Lay a signed map over the planes of the shown volume, or (None) take it away.
+        """Lay a signed map over what is shown, or (None) take it away.
 
         Parameters
         ----------
         values : ndarray, shape (X, Y, Z), float32
-            On the grid of the volume, in RAS+; 0 where nothing is known.
+            On the grid of the volume, in RAS+, or (n, rows, columns) of ready-made slices; 0
+            where nothing is known.
         words : str
             What it is, for its tip.
         """
-        if not self._pages.has_volume:
+        if self._pages.is_empty:
             return
         overlay = None if values is None else MapOverlay(values, self._map_opacity())
-        self._page.set_overlay(overlay)
+        self._mapped_page().set_overlay(overlay)
         self._bar.map_tool.setChecked(True)
-        self._bar.show_map_tools(is_shown=overlay is not None, words=words)
+        self._bar.show_map_tools(is_shown=self.has_map, words=words)
+
+    def _mapped_page(self) -> VolumePage | PicturePage:
+        return self._page if self._pages.has_volume else self._pictures
 
     @property
     def has_map(self) -> bool:
         """Whether a map lies over the planes, shown or hidden."""
-        return self._page.overlay is not None
+        return self._mapped_page().overlay is not None
 
     def _map_opacity(self) -> float:
         return self._bar.map_opacity.value() / 100
@@ -290,7 +296,7 @@ class SliceViewer(QWidget):
         lines = [self._title]
         if self._compared_title:
             # No word of left and right here: they are the subject's.
-            text = self.tr("{first} (first column), compared with {second} (second column)")
+            text = self.tr("{first} (first of each pair), compared with {second} (second)")
             lines = [text.format(first=self._title, second=self._compared_title)]
         if self._pages.has_volume:
             lines.append(self._orientation_text())
@@ -408,12 +414,14 @@ class SliceViewer(QWidget):
         self._tell_layout()
 
     def _on_map_toggled(self, shown: bool) -> None:
-        self._page.set_overlay_shown(shown)
+        for page in (self._page, self._pictures):
+            page.set_overlay_shown(shown)
 
     def _on_map_opacity(self) -> None:
-        if self._page.overlay is not None:
-            self._page.overlay.opacity = self._map_opacity()
-            self._page.set_overlay(self._page.overlay)
+        page = self._mapped_page()
+        if page.overlay is not None:
+            page.overlay.opacity = self._map_opacity()
+            page.set_overlay(page.overlay)
 
     def _on_menu_requested(self, key: str, place: QPoint) -> None:
         del key
@@ -467,8 +475,9 @@ class SliceViewer(QWidget):
         }
         if has_volume:
             actions[Qt.Key.Key_O] = self._on_orientation_clicked
-            switch = self._bar.map_tool if self.has_map else self._bar.lines
-            actions[Qt.Key.Key_Space] = switch.toggle
+            actions[Qt.Key.Key_Space] = self._bar.lines.toggle
+        if self.has_map:
+            actions[Qt.Key.Key_Space] = self._bar.map_tool.toggle
         if key in STEPS:
             self._pages.step_active(STEPS[key])
         elif key in PLANE_KEYS and has_volume:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Sequence
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QPalette, QStandardItemModel
@@ -27,6 +29,7 @@ from core.errors import SettingsError
 from core.run_folder import History
 from core.training.probe_result import ProbeResult
 from mrifcl_gui.config_form import AlertLabel, Chip, ConfigForm
+from mrifcl_gui.grid_choice import GridChoice
 from mrifcl_gui.live_run_view import LiveRunView
 from mrifcl_gui.precision_field import PrecisionField
 from mrifcl_gui.run_queue import RunQueueView, RunState
@@ -159,18 +162,28 @@ class TrainingPanel(QWidget):
         return self.queue.waiting()
 
     def start_run(
-        self, settings: RunSettings, classes: Sequence[str], *, history: History | None = None
+        self,
+        settings: RunSettings,
+        classes: Sequence[str],
+        *,
+        history: History | None = None,
+        queued: str = "",
+        path: Path | None = None,
     ) -> None:
-        """Clear the right side for a run that begins now, or goes on from ``history``."""
+        """Clear the right side for a run that begins now, or goes on from ``history``.
+
+        ``queued`` is its key in the queue, ``path`` its folder where it goes on.
+        """
         self._is_running = True
         self.precision.set_training(True)
-        self.queue.mark_running(settings)
+        self.queue.mark_running(settings, queued, path)
         self.live.start(settings, tuple(classes), history=history)
         self._right.setCurrentWidget(self.live)
         self._update_buttons()
 
     def show_event(self, event: object) -> None:
         """Show any event of :mod:`core.progress`."""
+        self.queue.show_event(event)
         self.live.show_event(event)
 
     def run_ended(self, state: str, text: str = "") -> None:
@@ -240,6 +253,9 @@ class TrainingPanel(QWidget):
         layout.addWidget(self._network_notes)
         layout.addWidget(_heading(self.tr("Regimes"), inside))
         layout.addLayout(self._build_chips(config.REGIME_TITLES, self._regimes, "regime", 3))
+        self.grid = GridChoice(self)
+        self.grid.changed.connect(self._on_choice_changed)
+        layout.addWidget(self.grid)
         layout.addWidget(self._refused)
         # Here, not below its field: the button must be seen without scrolling.
         self.weights_states = WeightsStates(self)
@@ -330,7 +346,7 @@ class TrainingPanel(QWidget):
         self._network_notes.setText(self._notes_on(networks))
         self._network_notes.setVisible(bool(networks))
         runs, refusal = self._product(RunSettings())
-        self._n_asked = len(runs)
+        self._n_asked = len(runs) * len(self._variants())
         self._refused.show_text(refusal)
         self._update_buttons()
         self._update_precision()
@@ -393,6 +409,14 @@ class TrainingPanel(QWidget):
                 refusal = str(error)
         return runs, refusal
 
+    def _variants(self) -> list[dict[str, Any]]:
+        """Return what the grid of splits and seeds makes of each pair of network and regime."""
+        folds = RunSettings().split.folds
+        # Read as typed: the form leaves folds out where its own split has none.
+        with contextlib.suppress(SettingsError):
+            folds = config.find_field("folds").parse(self.form.editor("folds").text() or folds)
+        return self.grid.variants(folds)
+
     def _asked_runs(self) -> list[RunSettings]:
         """Return the runs of chips and form; empty where a field is wrong, which is then red."""
         try:
@@ -402,7 +426,7 @@ class TrainingPanel(QWidget):
             return []
         runs, refusal = self._product(base)
         self._refused.show_text(refusal)
-        return runs
+        return [config.change(run, values) for values in self._variants() for run in runs]
 
     def _on_measure(self) -> None:
         try:
@@ -440,7 +464,13 @@ class TrainingPanel(QWidget):
         n_waiting = len(self.queue.waiting())
         n_runs = n_waiting or self._n_asked
         self.add_button.setEnabled(self._n_asked > 0)
-        self.train_button.setEnabled(self._has_cohort and n_runs > 0 and not self._is_running)
+        self.add_button.setText(
+            self.tr("+ Add {n} runs").format(n=self._n_asked)
+            if self._n_asked > 1
+            else self.tr("+ Add to queue")
+        )
+        has_cohort = self._has_cohort or self.queue.has_cohorts()
+        self.train_button.setEnabled(has_cohort and n_runs > 0 and not self._is_running)
         if self._is_running:
             text = self.tr("Training…")
             reason = self.tr("A run is training; what you add to the queue comes after it.")
@@ -448,7 +478,7 @@ class TrainingPanel(QWidget):
             text = self.tr("Train 1 run") if n_runs == 1 else self.tr("Train {n} runs")
             text = text.format(n=n_runs)
             reason = self.tr("Train the waiting runs one after the other")
-        if not self._has_cohort:
+        if not has_cohort:
             reason = self.tr("Open a cohort first")
         elif not n_runs:
             reason = self.tr("Choose at least one network and one regime")

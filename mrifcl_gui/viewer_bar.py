@@ -108,7 +108,7 @@ class ViewerBar(QWidget):
         """Write which scan is compared, or (None) that none is."""
         self._comparison.setVisible(title is not None)
         if title is not None:
-            text = self.tr("Compared with {title} (second column)").format(title=title)
+            text = self.tr("Compared with {title} (second of each pair)").format(title=title)
             if is_shifted:
                 text += self.tr("  (no common place in mm: laid middle on middle)")
             self._compared.setText(text)
@@ -147,6 +147,8 @@ class ViewerBar(QWidget):
         self.map_opacity.setRange(0, 100)
         self.map_opacity.setValue(60)
         self.map_opacity.setFixedWidth(90)
+        # In line with the buttons beside it.
+        self.map_opacity.setMinimumHeight(self.reset.sizeHint().height())
         self.map_opacity.setAccessibleName(self.tr("Opacity of the map"))
         self.map_opacity.setToolTip(self.tr("How much the map covers the scan"))
         self.show_map_tools(is_shown=False)

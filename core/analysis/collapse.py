@@ -303,7 +303,10 @@ def _epoch_axis(last: float) -> Axis:
 def _rows_panel(run: Run, history: CollapseHistory, last: float) -> Panel:
     fc = run.fc_history
     distances = [_distance_to_frame(w - w.mean(axis=0)) for w in fc.weight.astype(np.float64)]
-    axis = Axis("Distance from the frame", low=0.0)
+    measured = [m.nc2 for part in history.parts for m in history.measured[part]]
+    # With two classes all is rounding about 0, which must not fill the axis.
+    highest = np.nanmax([0.2, *measured, *distances])
+    axis = Axis("Distance from the frame", low=0.0, high=1.05 * float(highest))
     panel = _panel(history, last, "NC2: equal norms and angles", "nc2", axis)
     rows = Curve(
         "FCL rows, mean removed", fc.epoch, np.array(distances), colour=GREEN, style="dotted"

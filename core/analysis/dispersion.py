@@ -10,10 +10,8 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
-from scipy.spatial import distance
 
-from core.analysis.features import PART_WORDS, By, features_of, joint_warning, regime_text
+from core.analysis.features import By, features_of, joint_warning, part_words, regime_text
 from core.analysis.resampling import (
     DRAWS,
     FEW_SUBJECTS,
@@ -69,11 +67,11 @@ _VALUE_COLUMNS = ("value", "low", "high", "relative", "relative_low", "relative_
 # Panels of a figure: the scale-free numbers that say most.
 _DRAWN = ("mean_distance", "neighbour_density", "participation_ratio", "silhouette")
 _PAIR_COLOURS = (BLACK, PURPLE, GREEN)
-_CHI_SQUARED_95 = float(stats.chi2.ppf(0.95, 2))
+_CHI_SQUARED_95 = 5.991464547  # quantile of chi squared, 2 degrees of freedom
 _GRID = 256
 _DRAWS_AT_ONCE = 50
 # Above this the distances of all pairs would not fit in memory.
-MOST_ROWS = 6000
+MOST_ROWS = 4000
 _MOST_DIMENSIONS = 64
 
 Key = tuple[str, str]
@@ -180,7 +178,7 @@ def measures_table(
     found = yield from measure(cloud, draws=draws)
     return Table(
         name=f"dispersion_{space}_{part}_by_{by}",
-        title=f"Dispersion of the {SPACE_WORDS[space]}, {PART_WORDS[part]} part",
+        title=f"Dispersion of the {SPACE_WORDS[space]}, {part_words(part)}",
         columns=("measure", "of", *_VALUE_COLUMNS),
         rows=tuple(
             (m.measure, m.of, *(getattr(m, column) for column in _VALUE_COLUMNS)) for m in found
@@ -210,18 +208,22 @@ def dispersion_figure(
     for run in runs:
         cloud = cloud_of(run, part=part, by=by, space=space)
         found.append((yield from measure(cloud, draws=draws)))
-    names = [run_words(run, place, len(runs)) for place, run in enumerate(runs)]
+    names = [run_letter(place, len(runs)) for place in range(len(runs))]
     panels = [_class_panel(name, runs[0].classes, names, found) for name in _DRAWN]
     panels += [_pair_panel(name, names, found) for name in ("fisher_ratio", "overlap")]
     return Figure(
         name=f"dispersion_{space}_{part}_by_{by}",
-        title=f"Dispersion of the {SPACE_WORDS[space]}, {PART_WORDS[part]} part",
+        title=f"Dispersion of the {SPACE_WORDS[space]}, {part_words(part)}",
         panels=tuple(panels),
         columns=3,
         caption=f"Each dot is the number of one class or pair, its line the 95 % interval of "
         f"{draws} draws of subjects. Distances and densities are in units of the distance to the "
         "nearest other class's centre, so that runs can be compared."
-        + "".join(f" {name}: {run.name}." for name, run in zip(names, runs, strict=True) if name),
+        + "".join(
+            f" {name}: {regime_text(run)}, {run.name}."
+            for name, run in zip(names, runs, strict=True)
+            if name
+        ),
         warning=joint_warning(runs),
     )
 
@@ -269,7 +271,7 @@ def difference_table(
     counts = _subject_counts(clouds[0])
     return Table(
         name=f"dispersion_difference_{space}_{part}_by_{by}",
-        title=f"Dispersion of two runs, {SPACE_WORDS[space]}, {PART_WORDS[part]} part",
+        title=f"Dispersion of two runs, {SPACE_WORDS[space]}, {part_words(part)}",
         columns=("measure", "of", "first", "second", "difference", "low", "high", "p"),
         rows=tuple(rows),
         caption=f"First: {regime_text(first)} ({first.name}). Second: {regime_text(second)} "
@@ -280,15 +282,17 @@ def difference_table(
     )
 
 
-def run_words(run: Run, place: int, count: int) -> str:
-    """Return a short name of one of several runs, ``(a) scratch``; empty for a single one."""
-    return f"({'abcdefgh'[place % 8]}) {run.regime_title.lower()}" if count > 1 else ""
+def run_letter(place: int, count: int) -> str:
+    """Return what one of several runs is called in a figure, ``(a)``; empty for a single one."""
+    return f"({'abcdefgh'[place % 8]})" if count > 1 else ""
 
 
 class _Ruler:
     """Measures a cloud for many draws at once: the geometry is worked out only once."""
 
     def __init__(self, cloud: Cloud) -> None:
+        from scipy.spatial import distance
+
         self.cloud = cloud
         points = cloud.points - cloud.points.mean(axis=0)
         self.distances = distance.squareform(distance.pdist(points))
@@ -394,6 +398,8 @@ class _Ruler:
 
     def _kernels(self, i: int, j: int) -> tuple[Floats, Floats, float]:
         """Return the kernels of the rows of two classes on a grid, and the grid's step."""
+        from scipy import special
+
         first, second = self.points[self.rows[i]], self.points[self.rows[j]]
         line = second.mean(axis=0) - first.mean(axis=0)
         length = float(np.linalg.norm(line))
@@ -455,7 +461,7 @@ def _common_clouds(
     if few:
         raise AnalysisError(
             f"Runs '{first.name}' and '{second.name}' have fewer than two common subjects of "
-            f"{' and '.join(few)} in the {PART_WORDS[part]} part. Choose runs with the same split, "
+            f"{' and '.join(few)} in the {part_words(part)}. Choose runs with the same split, "
             "or another part."
         )
     return kept[0], kept[1]
@@ -612,7 +618,7 @@ def _class_panel(
         places = [place + 0.12 * (2 * k - len(classes) + 1) for place in range(len(names))]
         own = [_one(measured, name, label) for measured in found]
         layers += _with_intervals(places, own, label, colour, class_symbol(label, k))
-    unit = "" if name in SCALE_FREE else "of the distance of centres"
+    unit = "" if name in SCALE_FREE else "in distances of the centres"
     return _number_panel(name, unit, names, layers)
 
 
@@ -624,15 +630,19 @@ def _pair_panel(name: str, names: Sequence[str], found: Sequence[tuple[Measured,
         own = [_one(measured, name, pair) for measured in found]
         colour = _PAIR_COLOURS[number % len(_PAIR_COLOURS)]
         layers += _with_intervals(places, own, pair, colour, "diamond")
-    return _number_panel(name, "", names, layers)
+    panel = _number_panel(name, "", names, layers)
+    # A single pair is named on the axis and needs no legend.
+    return replace(panel, x=replace(panel.x, label=pairs[0])) if len(pairs) == 1 else panel
 
 
 def _number_panel(
     name: str, unit: str, names: Sequence[str], layers: Sequence[Scatter | Curve]
 ) -> Panel:
+    # The title says what it is; an overlap of nothing must not fill the axis with rounding.
+    low, high = (-0.02, 1.02) if name == "overlap" else (None, None)
     return Panel(
         x=Axis("", low=-0.5, high=len(names) - 0.5, categories=tuple(names)),
-        y=Axis(MEASURE_WORDS[name], unit),
+        y=Axis(unit, low=low, high=high),
         layers=tuple(layers),
         title=MEASURE_WORDS[name],
     )

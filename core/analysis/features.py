@@ -32,9 +32,14 @@ _CLOUD_SOURCE = "After Khagi & Kwon (2022), JMIS 9(3), Fig. 2."
 
 
 def feature_cloud(
-    run: Run, *, part: str = "test", by: By = "slice", paper_colours: bool = False
+    run: Run,
+    *,
+    part: str = "test",
+    by: By = "slice",
+    paper_colours: bool = False,
+    epoch: int | None = None,
 ) -> Figure:
-    """Return the cloud of FCL outputs (logits) of the last epoch's network.
+    """Return the cloud of FCL outputs (logits) after ``epoch``.
 
     Parameters
     ----------
@@ -44,6 +49,8 @@ def feature_cloud(
         One dot a slice, or one a subject at the mean of its slices' logits.
     paper_colours : bool
         AD blue and NC red, as in the paper.
+    epoch : int, optional
+        One of ``run.epochs_of(part)``; without it the last epoch's network.
 
     Returns
     -------
@@ -55,15 +62,18 @@ def feature_cloud(
     AnalysisError
         If the part has no slices.
     """
-    features = features_of(run, part=part, by=by)
-    limits = _limits([features.logits])
+    features = features_of(run, part=part, by=by, epoch=epoch)
+    # Over the epochs the axes stay where they are, as far as that is cheap to know.
+    others = run.validation_logits.values() if epoch is not None and part == "validation" else ()
+    limits = _limits([features.logits, *others])
     panels = tuple(
         _cloud_panel(run, features, pair, limits=limits, paper_colours=paper_colours)
         for pair in class_pairs(run)
     )
     return Figure(
         name=f"feature_cloud_{part}_by_{by}",
-        title=f"FCL output of {run.network_title}, {regime_text(run)}, {PART_WORDS[part]} part",
+        title=f"FCL output of {run.network_title}, {regime_text(run)}, {part_words(part)}"
+        + (f", epoch {epoch}" if epoch is not None else ""),
         panels=panels,
         columns=min(len(panels), 3),
         caption=_cloud_caption(by, [run]),
@@ -119,7 +129,7 @@ def feature_clouds(
     )
     return Figure(
         name=f"feature_clouds_{part}_by_{by}",
-        title=f"FCL output by regime, {PART_WORDS[part]} part",
+        title=f"FCL output by regime, {part_words(part)}",
         panels=panels,
         columns=min(len(panels), 2),
         caption=_cloud_caption(by, runs),
@@ -166,7 +176,7 @@ def dispersion_table(run: Run, part: str = "test") -> Table:
         )
     return Table(
         name=f"dispersion_{part}",
-        title=f"Dispersion of the FCL output, {PART_WORDS[part]} part",
+        title=f"Dispersion of the FCL output, {part_words(part)}",
         columns=(
             "class",
             "slices",
@@ -184,8 +194,12 @@ def dispersion_table(run: Run, part: str = "test") -> Table:
     )
 
 
-def features_of(run: Run, *, part: str = "test", by: By = "slice") -> Features:
-    """Return the features of one part, a row a slice or a subject.
+def features_of(
+    run: Run, *, part: str = "test", by: By = "slice", epoch: int | None = None
+) -> Features:
+    """Return the features of one part after ``epoch``, a row a slice or a subject.
+
+    Of an epoch whose features are not stored there are only the validation slices' logits.
 
     Raises
     ------
@@ -194,9 +208,9 @@ def features_of(run: Run, *, part: str = "test", by: By = "slice") -> Features:
     """
     if part not in (*PARTS, "all"):
         raise AnalysisError(f"There is no part '{part}'. Choose one of: {', '.join(PARTS)}, all.")
-    features = run.features.of_part(part)
+    features = run.logits_after(epoch, part)
     if not len(features.label):
-        raise AnalysisError(f"The {PART_WORDS[part]} part of run '{run.name}' has no slices.")
+        raise AnalysisError(f"The {part_words(part)} of run '{run.name}' has no slices.")
     if not np.isfinite(features.logits).all():
         raise AnalysisError(
             f"The network of run '{run.name}' gives outputs that are not finite: its training "
@@ -245,6 +259,11 @@ def class_pairs(run: Run, pair: Pair | None = None) -> tuple[Pair, ...]:
             f"{', '.join(run.classes)}."
         )
     return (pair,)
+
+
+def part_words(part: str) -> str:
+    """Return a part for a title: ``test part``, or ``all parts``."""
+    return "all parts" if part == "all" else f"{PART_WORDS[part]} part"
 
 
 def regime_text(run: Run) -> str:

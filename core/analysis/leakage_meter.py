@@ -151,7 +151,7 @@ def meters_of(runs: Sequence[Run], like: RunSettings) -> tuple[Inflation, ...]:
 def inflation_table(found: Sequence[Inflation], warning: str = "") -> Table:
     """Return accuracies and inflation, one row for the true and one for shuffled labels."""
     return Table(
-        name="leakage_meter",
+        name="leakage_meter_numbers",
         title="Leakage meter: the same settings split by slice and by subject",
         columns=(
             "labels",
@@ -214,8 +214,8 @@ def inflation_figure(found: Sequence[Inflation], warning: str = "") -> Figure:
             x, y = np.array(each).T
             layers.append(Scatter(f"each seed, by {split}", x, y, colour=GREY, size=4, opacity=1))
     for item in found:
-        labels = "shuffled labels" if item.shuffled else "true labels"
-        names += [f"by slice\n{labels}", f"by subject\n{labels}"]
+        labels = ", shuffled" if item.shuffled else ""
+        names += [f"by slice{labels}", f"by subject{labels}"]
     ends = np.array([-0.5, x_all - 0.5])
     chance = np.full(2, found[0].chance)
     layers.append(Curve("chance", ends, chance, colour=GREY, style="dotted", width=1.0))

@@ -21,6 +21,7 @@ _METHOD_WORDS = {
     "Grad-CAM": "Grad-CAM with its sign kept (Selvaraju et al. 2017, ICCV): an approximation, "
     "for this network has layers between the map and the final layer.",
 }
+_BY_SLICE = ("predicted", "true")
 _SIGNS = "Red speaks for the class, blue against it; colours are centred at 0."
 
 
@@ -74,7 +75,7 @@ def slice_figure(
         maps,
         place,
         k,
-        name=f"Map of {run.classes[k]} (logit)",
+        name=_scale_name(maps, run.classes[k]),
         opacity=opacity,
         reach=reach or _reach(maps.maps[place]),
         title=f"{facts.subject}, slice {facts.number}: map of {run.classes[k]}",
@@ -111,12 +112,12 @@ def maps_grid(
                 maps,
                 i,
                 k,
-                name="Map (logit)" if shown in ("predicted", "true") else f"Map of {shown} (logit)",
+                name=_scale_name(maps, "" if shown in _BY_SLICE else shown),
                 opacity=opacity,
                 reach=reach,
                 title=f"{facts.subject} · {facts.number}\n"
                 f"{facts.label} → {facts.predicted} {sign} {sure:.0f} %",
-                has_scale=(i + 1) % columns == 0 or i + 1 == len(numbers),
+                has_scale=i + 1 == len(numbers),
             )
         )
     what = {"predicted": "the predicted class", "true": "the true class"}.get(shown, shown)
@@ -154,7 +155,7 @@ def channel_figure(
                 opacity=opacity,
                 reach=reach,
                 title=f"{facts.subject} · {facts.number} ({facts.label}): h = {h:.3g}\n{words}",
-                has_scale=(i + 1) % columns == 0 or i + 1 == len(maps),
+                has_scale=i + 1 == len(maps),
             )
         )
     exact = maps.method == "CAM"
@@ -195,6 +196,12 @@ def _panel(
         has_scale=has_scale,
     )
     return Panel(Axis(""), Axis(""), (image,), title=title, equal_aspect=True)
+
+
+def _scale_name(maps: SliceMaps, label: str) -> str:
+    name = f"{maps.method} of {label}" if label else maps.method
+    # Only the exact map has a unit: it adds up to the logit.
+    return f"{name} (logit)" if maps.method == "CAM" else name
 
 
 def _caption(maps: SliceMaps) -> str:

@@ -37,6 +37,40 @@ class MapVolume:
     method: str
 
 
+@dataclass(frozen=True)
+class MapPictures:
+    """Maps on ready-made slices, whose place in the head is not known.
+
+    Attributes
+    ----------
+    scan : str
+        Key of the scan.
+    values : ndarray, shape (n, height, width), float32
+        At the size of the pictures, in the order of the scan's; 0 where a slice has no map.
+    label, method : str
+        As of :class:`MapVolume`.
+    """
+
+    scan: str
+    values: NDArray[np.float32]
+    label: str
+    method: str
+
+
+def maps_on_pictures(maps: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return maps (n, h, w) of padded squares at the size of the pictures in them."""
+    side = max(shape)
+    columns, rows = _picture_places(shape, (1.0, 1.0), size=side)
+    drawn = np.einsum(
+        "nhw,rh,cw->nrc",
+        maps,
+        _bilinear_weights(rows, maps.shape[1], side),
+        _bilinear_weights(columns, maps.shape[2], side),
+        optimize=True,
+    )
+    return np.asarray(drawn, dtype=np.float32)
+
+
 def stack_maps(
     maps: NDArray[np.float32],
     numbers: NDArray[np.int64],

@@ -23,15 +23,16 @@ UNIT_WORDS: dict[Unit, str] = {
 # fewer bins hold more.
 CALIBRATION_BINS = 10
 METRICS = ("accuracy", "balanced_accuracy", "auc", "sensitivity", "specificity", "mcc")
+# Short: they stand side by side under a narrow figure.
 METRIC_TITLES = {
     "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced accuracy",
+    "balanced_accuracy": "Balanced",
     "auc": "AUC",
     "sensitivity": "Sensitivity",
     "specificity": "Specificity",
-    "mcc": "Matthews correlation",
-    "brier": "Brier score",
-    "ece": "Calibration error (ECE)",
+    "mcc": "MCC",
+    "brier": "Brier",
+    "ece": "ECE",
 }
 RESAMPLES = 2000
 

@@ -165,7 +165,8 @@ def nulls_figure(
         title=f"The scatter's line beside its nulls: FCL of {run.network_title}",
         panels=tuple(panels),
         columns=2,
-        caption=table.caption,
+        caption="Bars are 95 % intervals over the features. Where a run of shuffled labels comes "
+        f"as far as this one, the scatter says nothing of the classes.{_names_of(controls)}",
         warning=table.warning,
     )
 
@@ -188,7 +189,6 @@ def nulls_table(
             (*item, f"shuffled labels {n}", *_measured(softmax_null(control, item)))
             for n, control in enumerate(controls, start=1)
         ]
-    named = ", ".join(f"{n} = {control.name}" for n, control in enumerate(controls, start=1))
     return Table(
         name="fcl_nulls",
         title="The rows' correlation and slope beside every null",
@@ -205,12 +205,16 @@ def nulls_table(
             "learned_fraction",
         ),
         rows=tuple(rows),
-        caption="Bars are 95 % intervals over the features. A run of shuffled labels has nothing "
-        "to learn of the classes: where it comes as far, the scatter says nothing of them. "
-        "Permuted rows know nothing of each other; every trained run leaves them."
-        + (f" Shuffled labels: {named}." if named else ""),
+        caption="Low and high are 95 % intervals over the features; of permuted rows the middle "
+        f"95 % of {SHUFFLES} shuffles. Permuted rows know nothing of each other: every trained "
+        f"run leaves them.{_names_of(controls)}",
         warning=joint_warning([run, *controls]) if controls else run.warning,
     )
+
+
+def _names_of(controls: Sequence[Run]) -> str:
+    named = ", ".join(f"{n} = {control.name}" for n, control in enumerate(controls, start=1))
+    return f" Shuffled labels: {named}." if named else ""
 
 
 def centred_rows_figure(run: Run, *, epoch: int | None = None) -> Figure:
@@ -265,7 +269,8 @@ def centred_rows_table(run: Run, *, epoch: int | None = None) -> Table:
         title="Correlation of the rows with the mean row removed",
         columns=("x", "y", "correlation", "symmetric", "departure", "departure_in_sd"),
         rows=tuple(rows),
-        caption=_centred_caption(k),
+        caption=f"Symmetric is -1/(K - 1) = {reference:.3g}; departures in standard deviations are "
+        "by Fisher's transform, for K > 2.",
         warning=run.warning,
     )
 

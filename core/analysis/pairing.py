@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from core.analysis.correlation import Method, correlate
 from core.analysis.features import features_of, joint_warning, subject_means
 from core.analysis.scan_correlation import class_means, scan_correlations
+from core.data.split import split_name
 from core.errors import AnalysisError
 from core.figure import Axis, Figure, HeatMap, Panel, Table
 from core.run_folder import Features, Run
@@ -172,9 +173,15 @@ def common_slices(first: Run, second: Run, *, part: str = "test") -> tuple[Featu
     Raises
     ------
     AnalysisError
-        If there are none, or classes or labels differ.
+        If there are none, or splits, classes or labels differ.
     """
     _require_same_classes((first, second))
+    if split_name(first.settings.split) != split_name(second.settings.split):
+        raise AnalysisError(
+            f"Runs '{first.name}' and '{second.name}' are split differently: slices that one is "
+            "tested on are of subjects that the other was trained on. Use the leakage meter for "
+            "that; to pair runs, train both with the same split."
+        )
     one, two = (features_of(run, part=part) for run in (first, second))
     places = {key: row for row, key in enumerate(_keys(two))}
     pairs = [(row, places[key]) for row, key in enumerate(_keys(one)) if key in places]

@@ -76,7 +76,7 @@ def paper_table(runs: Sequence[Run]) -> Table:
         rows += [_table_row(paper, group) for group in groups] or [_empty_row(paper)]
         used += [run for group in groups for run in group.runs]
     return Table(
-        name="paper_table",
+        name="paper_rows",
         title="Table 2 of Khagi & Kwon (2022), row by row, beside these runs",
         columns=(
             "network",

@@ -100,9 +100,14 @@ def project(
         return _principal(features)
     if method == "lda":
         return _discriminant(features, len(run.classes))
-    if method == "umap" and importlib.util.find_spec("umap") is None:
+    if method == "umap" and not has_umap():
         raise AnalysisError(NEEDS_UMAP)
     return (yield from _embedded(run, features, method, seed=seed, neighbours=neighbours))
+
+
+def has_umap() -> bool:
+    """Tell whether UMAP is installed; it is an extra."""
+    return importlib.util.find_spec("umap") is not None
 
 
 def _rows(run: Run, by: By) -> Features:

@@ -133,36 +133,31 @@ def scan_map(
         If no scan is left.
     """
     found = scan_correlations(run, part=part, method=method, scans=scans)
-    k = len(run.classes)
-    present = [true for true in range(k) if (found.labels == true).any()]
-    room = MOST_SCANS_SHOWN // len(present)
-    panels = []
+    present = [true for true in range(len(run.classes)) if (found.labels == true).any()]
+    shown: list[int] = []
     for true in present:
         own = np.flatnonzero(found.labels == true)
         order = own[np.argsort(-np.nan_to_num(found.values[own, true], nan=-2.0), kind="stable")]
         if len(found.labels) > MOST_SCANS_SHOWN:
-            order = order[np.linspace(0, len(order) - 1, min(room, len(order))).astype(int)]
-        names = tuple(found.scans[i] for i in order)
-        panels.append(
-            Panel(
-                x=Axis("FCL row", categories=run.classes),
-                y=Axis("Scan", categories=names),
-                layers=(_heat_map(found.values[order], names, run.classes),),
-                title=f"{run.classes[true]} scans",
-            )
-        )
-    shown = sum(len(panel.y.categories) for panel in panels)
+            room = min(MOST_SCANS_SHOWN // len(present), len(order))
+            order = order[np.linspace(0, len(order) - 1, room).astype(int)]
+        shown += order.tolist()
+    names = tuple(f"{run.classes[found.labels[i]]}  {found.scans[i]}" for i in shown)
+    panel = Panel(
+        x=Axis("FCL row", categories=run.classes),
+        y=Axis("Scan, by true class", categories=names),
+        layers=(_heat_map(found.values[shown], names, run.classes),),
+    )
     some = (
-        f" {shown} of {len(found.scans)} scans are shown, evenly from the highest to the lowest "
-        "correlation with their own class's row."
-        if shown < len(found.scans)
+        f" {len(shown)} of {len(found.scans)} scans are shown, evenly from the highest to the "
+        "lowest correlation with their own class's row."
+        if len(shown) < len(found.scans)
         else ""
     )
     return Figure(
         name=f"scan_correlation_{part}",
         title=f"FCL rows and each scan, {run.network_title}, {part} part",
-        panels=tuple(panels),
-        columns=len(panels),
+        panels=(panel,),
         caption=f"{METHOD_TITLES[method]} correlation of each FCL row with the features of a "
         f"scan, mean over its slices.{some} {_biases_text(run)} {P2_SOURCE}",
         warning=run.warning,

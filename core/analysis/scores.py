@@ -16,7 +16,6 @@ from core.figure import (
     BLACK,
     BLUE,
     GREY,
-    VERMILLION,
     Axis,
     Band,
     Bars,
@@ -134,15 +133,16 @@ def scores_figure(
         )
     )
     panel = Panel(
-        x=Axis("", categories=tuple(METRIC_TITLES[row[0]].replace(" ", "\n") for row in shown)),
+        x=Axis("", categories=tuple(METRIC_TITLES[row[0]] for row in shown)),
         y=Axis("Value", low=min(0.0, _lowest(shown)), high=1.02),
         layers=tuple(layers),
     )
     return Figure(
-        name=f"scores_{part}_by_{unit}",
+        name=f"scores_plot_{part}_by_{unit}",
         title=table.title,
         panels=(panel,),
-        caption=table.caption,
+        caption=f"{accuracy_sentence(run, part=part)} Balanced: balanced accuracy; MCC: Matthews' "
+        "correlation, 0 at chance.",
         warning=run.warning,
     )
 
@@ -261,7 +261,7 @@ def calibration(run: Run, *, part: str = "test", unit: Unit = "slice") -> Figure
         x=Axis("Probability of the predicted class", low=0.0, high=1.0),
         y=Axis(f"Number of {cases_word}", low=0.0),
         layers=(
-            Bars("wrong and right", middle, n, colour=VERMILLION, width=width),
+            Bars("all", middle, n, colour=GREY, width=width),
             Bars("right", middle, right, colour=BLUE, width=width),
         ),
         title="How sure",

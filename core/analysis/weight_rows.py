@@ -51,7 +51,7 @@ def rows_figure(run: Run, *, epoch: int | None = None) -> Figure:
         initial_variance(run.settings.training.fc_init, weight.shape[1], classes=len(run.classes))
     )
     panels += [
-        _course_panel(run, "Standard deviation of weights", spread, level=start_sd),
+        _course_panel(run, "Spread (sd)", spread, level=start_sd),
         _course_panel(run, "Bias", bias, level=None),
     ]
     return Figure(

@@ -22,7 +22,7 @@ from core.analysis.fitting import (
     degree_name,
     fit_series,
 )
-from core.analysis.softmax_null import NULL_SOURCE, SoftmaxNull, softmax_null
+from core.analysis.softmax_null import SoftmaxNull, softmax_null
 from core.analysis.weight_rows import histogram_of
 from core.figure import (
     BLUE,
@@ -86,14 +86,14 @@ def fcl_scatter(
         null = softmax_null(run, item, epoch=epoch) if show_null else None
         panels.append(_scatter_panel(item, x, y, series, degrees=degrees, bands=bands, null=null))
         verdicts.append((item, choose_fit(series).words))
-    caption = f"Weights of the final fully connected layer, epoch {shown}. {_said(verdicts)}"
+    caption = f"Epoch {shown}. {_said(verdicts)}"
     if bands:
         caption += f" Shaded: 95 % {' (dark) and '.join(bands)} band{'s' * (len(bands) > 1)} of "
         caption += "each fit." if len(bands) == 1 else "each fit (light)."
     if show_null:
         caption += (
-            f" {NULL_SOURCE} Dashed: the straight line that this alone gives, without "
-            "any class information, with its 95 % band."
+            " Dashed: the straight line, with its 95 % band, that softmax and the initial weights "
+            "alone give, without any class information."
         )
     return Figure(
         name="fcl_weights_plot",
@@ -163,11 +163,9 @@ def fits_table(
     weight, shown = weight_at(run, epoch)
     powers = range(max(degrees, default=0), -1, -1)
     rows: list[tuple[Any, ...]] = []
-    verdicts = []
     for number, item in enumerate(class_pairs(run, pair)):
         series = fit_series(*rows_of(run, item, weight))
         test = tests[number] if number < len(tests) else None
-        verdicts.append((item, choose_fit(series).words))
         rows += [
             (*item, *fit_row(series, degree, powers, test))
             for degree in degrees
@@ -175,7 +173,8 @@ def fits_table(
         ]
     caption = (
         "y is a polynomial in z = (x - centre)/scale, scale with n - 1. Each step is the F test "
-        f"against the degree before; Holm's correction counts the steps. {_said(verdicts)}"
+        "against the degree before; Holm's correction counts the steps. Supported is what most "
+        "of AICc, BIC, leave-one-out error and F tests choose."
     )
     if tests:
         caption += f" Permutation p by {tests[0].permutations} shuffles, seed {tests[0].seed}."
@@ -294,10 +293,10 @@ def _small_scatter(x_label: str, y_label: str, x: Array, y: Array) -> Panel:
 
 
 def _small_difference(first: str, second: str, x: Array, y: Array) -> Panel:
-    title = f"{first} - {second} on {first} + {second}"
+    title = f"{first} and {second}, turned"
     return Panel(
-        x=Axis("sum"),
-        y=Axis("difference"),
+        x=Axis(f"{first} + {second}"),
+        y=Axis(f"{first} - {second}"),
         layers=(Scatter(title, x + y, x - y, colour=BLUE, size=3.0, ids=feature_ids(len(x))),),
         title=title,
     )

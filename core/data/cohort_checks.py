@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from core.data.cohort import Cohort, Scan, order_classes, twin_scans
-from core.data.findings import Finding, code_of
+from core.data.findings import Finding, code_of, counted
 from core.data.labels import LabelTable, is_formula, some
 from core.data.scan_files import hash_scan
 from core.data.twins import hash_alike, sample_volumes
+from core.data.volume import VolumeHeader
 from core.progress import Operation, Progress
 
 _NAMED_SUBJECTS = 3
@@ -23,6 +24,8 @@ _SAME_SPACING = 0.05
 _ODD_INTENSITY = 30.0
 # A property that tells the class of so many scans tells the scanner, not the disease.
 _SEPARATES_FROM, _SEPARATES_SCANS = 0.9, 8
+# Letters of a stored axis by the axis of RAS+ along which it runs.
+_AXES = ("LR", "PA", "IS")
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,15 @@ class ScanFacts:
         Table that gave the classes; ``used_rows`` are its names that a scan has.
     empty_folders : tuple of str
         Folders beside the class folders that hold no scan.
+    headers : dict of VolumeHeader
+        Of the volumes, by file: they need not be read once more.
     """
 
     spellings_of: Mapping[str, set[str]] = field(default_factory=dict)
     table: LabelTable | None = None
     used_rows: frozenset[str] = frozenset()
     empty_folders: tuple[str, ...] = ()
+    headers: Mapping[str, VolumeHeader] = field(default_factory=dict)
 
 
 def check_cohort(
@@ -64,7 +70,8 @@ def check_cohort(
     found: list[str] = []
     if all_voxels:
         found += yield from _changed_scans(cohort)
-    samples = yield from sample_volumes(cohort, without_limit=all_voxels)
+    headers = facts.headers if facts else {}
+    samples = yield from sample_volumes(cohort, headers, without_limit=all_voxels)
     cohort = yield from hash_alike(cohort, samples)
     bright = {key: sample.bright for key, sample in samples.items()}
     found += [*_findings(cohort), *_odd_intensity(cohort.included_scans, bright)]
@@ -108,8 +115,8 @@ def _changed_scans(cohort: Cohort) -> Operation[list[Finding]]:
     if not changed:
         return []
     text = (
-        f"{len(changed)} scans have changed or gone since they were scanned ({some(changed)}). "
-        "Scan the folder again."
+        f"{counted(len(changed), 'scan')} changed or went away after the scanning "
+        f"({some(changed)}). Scan the folder again."
     )
     return [Finding(text, "scan_changed")]
 
@@ -199,18 +206,24 @@ def _twin_findings(scans: Sequence[Scan]) -> Iterable[Finding]:
             ordered = [*firsts, *(scan for scan in twins if scan not in firsts)]
             places = [f"{scan.files[0]} ({scan.label})" for scan in ordered]
             yield Finding(
-                f"{_joined(places)} are the same scan in two classes. Leave one out.",
+                f"{_joined(places)} are the same scan in two classes. {_leave_out(twins)}",
                 "same_scan_in_two",
             )
         else:
             yield Finding(
-                f"{_joined([scan.key for scan in twins])} are the same scan. Leave one out.",
+                f"{_joined([scan.key for scan in twins])} are the same scan. {_leave_out(twins)}",
                 "duplicate_scan",
             )
 
 
+def _leave_out(twins: Sequence[Scan]) -> str:
+    return "Leave one out." if len(twins) == 2 else "Leave all but one out."
+
+
 def _joined(names: Sequence[str]) -> str:
-    return " and ".join(names) if len(names) <= _NAMED_SUBJECTS else some(names)
+    if len(names) > _NAMED_SUBJECTS:
+        return some(names)
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _unknown_subjects(scans: Sequence[Scan]) -> Iterable[Finding]:
@@ -273,14 +286,16 @@ def _table_findings(facts: ScanFacts, cohort: Cohort) -> Iterable[Finding]:
     files = [item.file for item in cohort.skipped if code_of(item.reason) == "row_missing"]
     if rows and files:
         yield Finding(
-            f"{len(rows)} rows of '{table.name}' have no scan ({some(rows)}), and "
-            f"{len(files)} scans have no row ({some(files)}). A spreadsheet may have changed "
-            "names such as 001 or 1-2-23 into numbers or dates. Correct the column there, as text.",
+            f"{counted(len(rows), 'row')} of '{table.name}' without a scan ({some(rows)}), and "
+            f"{counted(len(files), 'scan')} without a row ({some(files)}). A spreadsheet may have "
+            "changed names such as 001 or 1-2-23 into numbers or dates. Correct the column "
+            "there, as text.",
             "ids_unmatched",
         )
     elif rows:
         yield Finding(
-            f"{len(rows)} subjects of '{table.name}' have no scan here, such as {rows[0]}.",
+            f"No scan is here of {counted(len(rows), 'subject')} of '{table.name}' "
+            f"({some(rows)}). Add the scans, if these should take part.",
             "rows_without_scan",
         )
 
@@ -291,14 +306,14 @@ def _odd_ones(scans: Sequence[Scan]) -> Iterable[Finding]:
     for group, unit in ((volumes, "voxels"), (pictures, "pixels")):
         yield from _odd(
             group,
-            lambda scan: scan.shape,
+            _turned_shape,
             lambda shape, unit=unit: f"{' x '.join(map(str, shape))} {unit}",
             "mixed_sizes",
         )
     yield from _odd(
         volumes,
-        lambda scan: tuple(round(size / _SAME_SPACING) for size in scan.spacing_mm),
-        lambda steps: " x ".join(f"{step * _SAME_SPACING:.2g}" for step in steps) + " mm",
+        _spacing_of,
+        lambda steps: " x ".join(f"{step * _SAME_SPACING:.3g}" for step in steps) + " mm",
         "mixed_spacing",
     )
     yield from _odd(
@@ -328,8 +343,8 @@ def _odd(
         "mixed_orientation": "All are turned the same way; check left and right in the viewer.",
     }[code]
     yield Finding(
-        f"{len(odd)} of {len(scans)} scans differ from the others ({words(usual)}): "
-        f"{seen}{more}. {remedy}",
+        f"{len(odd)} of {len(scans)} scans {'differs' if len(odd) == 1 else 'differ'} from the "
+        f"others ({words(usual)}): {seen}{more}. {remedy}",
         code,
     )
 
@@ -361,7 +376,7 @@ def _separating(scans: Sequence[Scan]) -> Iterable[Finding]:
         volumes,
         (
             (_spacing_of, "voxel size"),
-            (lambda scan: scan.shape, "number of voxels"),
+            (_turned_shape, "number of voxels"),
             (lambda scan: scan.datatype, "kind of number"),
             (lambda scan: scan.orientation, "orientation of storage"),
         ),
@@ -405,7 +420,21 @@ def _separating_among(
 
 
 def _spacing_of(scan: Scan) -> tuple[int, ...]:
-    return tuple(round(size / _SAME_SPACING) for size in scan.spacing_mm)
+    return tuple(round(size / _SAME_SPACING) for size in _turned(scan, scan.spacing_mm))
+
+
+def _turned_shape(scan: Scan) -> tuple[float, ...]:
+    return _turned(scan, scan.shape)
+
+
+def _turned(scan: Scan, values: Sequence[float]) -> tuple[float, ...]:
+    """Return a value a stored axis in the order of RAS+, where the axes are known."""
+    axes = [
+        next((i for i, ends in enumerate(_AXES) if end in ends), -1) for end in scan.orientation
+    ]
+    if sorted(axes) != [0, 1, 2]:
+        return tuple(values)
+    return tuple(values[axes.index(axis)] for axis in range(3))
 
 
 def _repeat_visits(scans: Sequence[Scan]) -> Iterable[Finding]:
@@ -429,14 +458,14 @@ def _left_out(cohort: Cohort) -> Iterable[Finding]:
     masks = [item.file for item in cohort.skipped if code_of(item.reason) == "looks_like_mask"]
     if masks:
         yield Finding(
-            f"{len(masks)} files are masks by their names and were left out ({some(masks)}). "
+            f"Left out as masks by their names: {counted(len(masks), 'file')} ({some(masks)}). "
             "Rename them if they are scans.",
             "looks_like_mask",
         )
     faulty = [item for item in cohort.skipped if code_of(item.reason) not in _HARMLESS]
     if faulty:
         yield Finding(
-            f"{len(faulty)} files were left out ({some([item.file for item in faulty])}). "
+            f"Left out: {counted(len(faulty), 'file')} ({some([item.file for item in faulty])}). "
             f"Look at the list of left-out files; the first reason: {faulty[0].reason}",
             "files_skipped",
         )
@@ -447,7 +476,8 @@ def _formulas(cohort: Cohort) -> Iterable[Finding]:
     found = [name for name in dict.fromkeys(names) if is_formula(name)]
     if found:
         yield Finding(
-            f"{len(found)} names of classes or subjects would run as formulas in a spreadsheet "
-            f"({some(found)}). Tables that this program writes put an apostrophe before them.",
+            f"In a spreadsheet {counted(len(found), 'name')} of classes or subjects would run as "
+            f"a formula ({some(found)}). Tables that this program writes put an apostrophe "
+            "before them.",
             "formula",
         )

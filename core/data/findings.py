@@ -28,6 +28,11 @@ class Finding(str):
         return made
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, as in 1 scan and 2 scans."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def finding_record(item: str) -> dict[str, str]:
     """Return a finding, or a bare sentence, as plain JSON values."""
     return {"code": code_of(item), "text": str(item)}

@@ -95,7 +95,7 @@ def read_columns(path: Path) -> tuple[str, ...]:
     CohortError
         If it cannot be read.
     """
-    return tuple(name.strip() for name in _read_rows(path)[0] if name and name.strip())
+    return tuple(name.strip() for name in read_rows(path)[0] if name and name.strip())
 
 
 def choose_columns(names: Sequence[str]) -> tuple[str, str]:
@@ -127,7 +127,7 @@ def read_label_table(path: Path, *, subject_column: str = "", class_column: str 
     CohortError
         If it cannot be read, lacks a subject or class column, or contradicts itself.
     """
-    names, rows = _read_rows(path)
+    names, rows = read_rows(path)
     found = choose_columns(names)
     subject = _column(names, subject_column) or found[0]
     label = _column(names, class_column) or found[1]
@@ -164,7 +164,7 @@ def read_oasis_table(path: Path, *, rules: Sequence[tuple[float, str]] = CDR_RUL
     """
     if not any(label for _, label in rules):
         raise CohortError("No rating (CDR) has a class. Give at least one of them a class.")
-    names, rows = _read_rows(path)
+    names, rows = read_rows(path)
     identity, rating = _column(names, "id"), _column(names, "cdr")
     if not identity or not rating:
         raise CohortError(
@@ -297,7 +297,14 @@ def _column(names: Sequence[str], wanted: str) -> str:
     return next((n for n in names if n and wanted and n.strip().lower() == wanted.lower()), "")
 
 
-def _read_rows(path: Path) -> tuple[list[str], list[dict[str, str | None]]]:
+def read_rows(path: Path) -> tuple[list[str], list[dict[str, str | None]]]:
+    """Return the column names and the rows of a CSV or TSV.
+
+    Raises
+    ------
+    CohortError
+        If it cannot be read or is no table.
+    """
     text = _decode(path)
     if not text.strip():
         raise CohortError(

@@ -11,19 +11,20 @@ from core.data.file_names import FileIdentity
 from core.data.findings import Finding
 from core.data.picture import PictureHeader, load_picture, read_picture_header
 from core.data.scan_files import hash_files, paths_of_scan, stamps_of
-from core.data.volume import read_header
+from core.data.volume import VolumeHeader
 from core.errors import ScanError
 
 
-def volume_scan(root: Path, file: str, identity: FileIdentity, label: str) -> Scan:
+def volume_scan(
+    root: Path, file: str, *, identity: FileIdentity, label: str, header: VolumeHeader
+) -> Scan:
     """Make the scan of one volume, by its header.
 
     Raises
     ------
-    ScanError
-        If it cannot be used.
+    OSError
+        If it cannot be read to its end.
     """
-    header = read_header(root / file)
     paths = paths_of_scan(root, [file])
     return Scan(
         key="",

@@ -35,6 +35,7 @@ from core.data.layout import (
 from core.data.person_names import person_name_findings
 from core.data.scan_entry import picture_scan, volume_scan
 from core.data.study_keys import KEY_FILE, write_key_file
+from core.data.volume import VolumeHeader, read_header
 from core.errors import CohortError, ScanError
 from core.progress import Notice, Operation, Progress
 
@@ -217,6 +218,7 @@ class _Gathering:
     table: LabelTable | None = None
     scans: list[Scan] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    headers: dict[str, VolumeHeader] = field(default_factory=dict)
     # "AD" and "ad" are one class, in the spelling that was asked for or comes first.
     spellings: dict[str, str] = field(default_factory=dict)
     spellings_of: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -273,6 +275,7 @@ class _Gathering:
             table=self.table,
             used_rows=frozenset(self.used_rows),
             empty_folders=tuple(empty),
+            headers=self.headers,
         )
 
     def _list_others(self, files: Sequence[str]) -> None:
@@ -295,7 +298,10 @@ class _Gathering:
         for file, identity, label in self._labelled(files):
             yield self._progress()
             try:
-                self.scans.append(volume_scan(self.root, file, identity, label))
+                header = read_header(self.root / file)
+                scan = volume_scan(self.root, file, identity=identity, label=label, header=header)
+                self.scans.append(scan)
+                self.headers[file] = header
             except ScanError as error:
                 self.skipped.append(Skipped(file, Finding(str(error), "damaged")))
             except OSError as error:

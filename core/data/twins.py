@@ -16,8 +16,9 @@ from isal import igzip, isal_zlib
 from numpy.typing import NDArray
 
 from core.data.cohort import Cohort, Scan
-from core.data.volume import is_volume_name
-from core.errors import MriFclError, ScanError
+from core.data.stored_voxels import StoredVoxels
+from core.data.volume import VolumeHeader, is_volume_name, read_header
+from core.errors import MriFclError
 from core.progress import Operation, Progress
 
 logger = logging.getLogger(__name__)
@@ -57,11 +58,15 @@ class VoxelSample:
 
 
 def sample_volumes(
-    cohort: Cohort, *, without_limit: bool = False
+    cohort: Cohort,
+    headers: Mapping[str, VolumeHeader] | None = None,
+    *,
+    without_limit: bool = False,
 ) -> Operation[dict[str, VoxelSample]]:
     """Read the middle planes of the volumes; return the samples by key.
 
     Volumes in one file alone; those whose reading would go over the limit are left out.
+    ``headers``, by file, are those already read.
     """
     left = float("inf") if without_limit else float(_QUICK_BYTES)
     samples: dict[str, VoxelSample] = {}
@@ -71,11 +76,12 @@ def sample_volumes(
         if done % 20 == 0:
             yield Progress("Comparing the scans", done, len(volumes))
         try:
-            stored = _stored(cohort.path_of(scan.files[0]))
-            if stored is None or stored.cost > left:
+            file = scan.files[0]
+            planes = _planes_of(cohort.path_of(file), (headers or {}).get(file))
+            if planes is None or planes.cost > left:
                 continue
-            left -= stored.cost
-            samples[scan.key] = _sample(stored)
+            left -= planes.cost
+            samples[scan.key] = _sample(planes)
         except _FAULTS as error:
             # Reading it to its end says what is wrong; that is another check's work.
             logger.info("a scan could not be sampled: %s", type(error).__name__)
@@ -113,87 +119,66 @@ def _is_one_file(scan: Scan) -> bool:
 
 
 @dataclass(frozen=True)
-class _Stored:
-    """Where the two middle axial planes lie in a file, and how much is read to get them."""
+class _Planes:
+    """The two middle axial planes of a scan, and how much is read to get them."""
 
-    path: Path
-    shape: tuple[int, int, int]
-    dtype: np.dtype[Any]
-    offset: int
-    slope: float
-    intercept: float
+    stored: StoredVoxels
     axis: int
 
     @property
+    def sides(self) -> tuple[int, ...]:
+        return self.stored.shape[:3]
+
+    @property
     def middle(self) -> tuple[int, int]:
-        size = self.shape[self.axis]
+        size = self.sides[self.axis]
         # Both middle planes, so that a flipped storage has the same ones.
         return (size - 1) // 2, size // 2
 
     @property
     def plane_bytes(self) -> int:
-        return self.dtype.itemsize * self.shape[0] * self.shape[1]
+        return self.stored.dtype.itemsize * self.sides[0] * self.sides[1]
 
     @property
     def cost(self) -> int:
         if self.axis != 2:
-            return self.plane_bytes * self.shape[2]
-        packed = self.path.name.lower().endswith(".gz")
-        return self.plane_bytes * (self.middle[1] + 1 if packed else 2)
+            return self.plane_bytes * self.sides[2]
+        return self.plane_bytes * (self.middle[1] + 1 if self.stored.is_packed else 2)
 
 
-def _stored(path: Path) -> _Stored | None:
-    import nibabel as nib
-    from nibabel.filebasedimages import ImageFileError
-    from nibabel.orientations import io_orientation
-    from nibabel.spatialimages import HeaderDataError
-
-    try:
-        image: Any = nib.load(path, mmap=False)
-    except (ImageFileError, HeaderDataError) as error:
-        raise ScanError(f"'{path.name}' is no longer a scan. Scan the folder again.") from error
-    array = image.dataobj
-    dtype = np.dtype(array.dtype)
-    if not isinstance(image, nib.AnalyzeImage) or dtype.kind not in "iuf":
+def _planes_of(path: Path, header: VolumeHeader | None) -> _Planes | None:
+    if header is None:
+        header = read_header(path)
+    if header.stored is None or header.stored.dtype.kind not in "iuf":
         return None
-    turn = io_orientation(image.affine)
-    axial = np.flatnonzero(turn[:, 0] == 2)
-    return _Stored(
-        path=Path(image.file_map["image"].filename),
-        shape=tuple(int(size) for size in image.shape[:3]),  # type: ignore[arg-type]
-        dtype=dtype,
-        offset=int(array.offset),
-        slope=float(array.slope),
-        intercept=float(array.inter),
-        axis=int(axial[0]) if len(axial) else 2,
-    )
+    axial = [axis for axis, letter in enumerate(header.stored_axes) if letter in "SI"]
+    return _Planes(header.stored, axial[0] if axial else 2)
 
 
-def _sample(stored: _Stored) -> VoxelSample:
-    planes = _middle_planes(stored).astype(np.float32) * np.float32(stored.slope)
-    values = np.nan_to_num(planes + np.float32(stored.intercept)).ravel()
+def _sample(planes: _Planes) -> VoxelSample:
+    stored = planes.stored
+    scaled = _read_middle(planes).astype(np.float32) * np.float32(stored.slope)
+    values = np.nan_to_num(scaled + np.float32(stored.intercept)).ravel()
     values.sort()
     return VoxelSample(
-        shape=tuple(sorted(stored.shape)),
+        shape=tuple(sorted(planes.sides)),
         middle_hash=hashlib.sha256(values.tobytes()).hexdigest(),
         bright=float(values[round(_BRIGHT_PERCENTILE / 100 * (len(values) - 1))]),
     )
 
 
-def _middle_planes(stored: _Stored) -> NDArray[Any]:
-    first, last = stored.middle
-    open_file = igzip.open if stored.path.name.lower().endswith(".gz") else open
+def _read_middle(planes: _Planes) -> NDArray[Any]:
+    stored, (first, last) = planes.stored, planes.middle
+    open_file = igzip.open if stored.is_packed else open
     with open_file(stored.path, "rb") as file:
-        if stored.axis == 2:
-            file.seek(stored.offset + first * stored.plane_bytes)
+        if planes.axis == 2:
+            file.seek(stored.offset + first * planes.plane_bytes)
             n_planes = last - first + 1
-            planes = _read(file, n_planes * stored.plane_bytes, stored.dtype)
-            if n_planes == 1:
-                return np.concatenate([planes, planes])
-            return planes
+            read = _read(file, n_planes * planes.plane_bytes, stored.dtype)
+            return np.concatenate([read, read]) if n_planes == 1 else read
         file.seek(stored.offset)
-        voxels = _read(file, stored.plane_bytes * stored.shape[2], stored.dtype)
-    return voxels.reshape(stored.shape, order="F").take([first, last], axis=stored.axis)
+        voxels = _read(file, planes.plane_bytes * planes.sides[2], stored.dtype)
+    return voxels.reshape(planes.sides, order="F").take([first, last], axis=planes.axis)
 
 
 def _read(file: Any, n_bytes: int, dtype: np.dtype[Any]) -> NDArray[Any]:  # noqa: ANN401

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,8 @@ class VolumeHeader:
         False where the letters L and R are a guess.
     datatype : str
         Kind of number of the stored voxels, such as int16; RGB for colours.
+    stored : StoredVoxels, optional
+        Where the voxels lie, so that whoever reads some of them need not read the header again.
     """
 
     shape: tuple[int, ...]
@@ -89,6 +91,7 @@ class VolumeHeader:
     stored_axes: str = ""
     sides_certain: bool = True
     datatype: str = ""
+    stored: StoredVoxels | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,7 @@ def read_header(path: Path) -> VolumeHeader:
         stored_axes=_axis_letters(affine),
         sides_certain=opened.orientation.is_certain,
         datatype="RGB" if opened.stored.dtype.names else opened.stored.dtype.name,
+        stored=opened.stored,
     )
 
 
@@ -307,7 +311,14 @@ def _affine_of_sizes(image: Any) -> NDArray[np.float64]:  # noqa: ANN401 - nibab
 
 
 def _axis_letters(affine: NDArray[np.float64]) -> str:
-    return "".join(letter or "?" for letter in _nibabel().aff2axcodes(affine))
+    return _letters_of(np.asarray(affine, dtype=np.float64).tobytes())
+
+
+# Asked more than once of each header, and the scans of a study often share their affine.
+@lru_cache(maxsize=64)
+def _letters_of(affine: bytes) -> str:
+    matrix = np.frombuffer(affine).reshape(4, 4)
+    return "".join(letter or "?" for letter in _nibabel().aff2axcodes(matrix))
 
 
 def _qform_letters(image: Any) -> str:  # noqa: ANN401 - nibabel is untyped

@@ -5,6 +5,7 @@ Every process ("rank") runs the same loop on its share of each batch; the first 
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Callable, Mapping
@@ -22,9 +23,13 @@ from torch import Tensor, nn
 from core.config import TrainSettings
 from core.errors import TrainingError
 from core.training.devices import choose_device
+from core.training.launch import outer_launch
 from core.training.synced_batch_norm import sync_batch_norm
 
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+# Who takes part is told in our own words, by the device in the record.
+for _name in ("lightning_fabric", "lightning.fabric"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
 # The first process may cut the slices of a whole cohort while the others wait for it.
 _PATIENCE = timedelta(hours=6)
 
@@ -54,15 +59,17 @@ class Engine:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(True, warn_only=True)
         self.settings = settings
-        is_outer = place is None and is_launched_outside()
-        count = int(os.environ["WORLD_SIZE"]) if is_outer else settings.devices * settings.nodes
-        self._is_parallel = count > 1
-        self._count, self._place = count, place
+        launch = outer_launch() if place is None else None
+        self._nodes = launch.nodes if launch else 1
+        self._of_each_node = launch.of_each_node if launch else settings.devices
+        self._count = self._nodes * self._of_each_node
+        self._is_parallel = self._count > 1
+        self._place = place
         try:
             self.fabric = self._make_fabric(device)
         except Exception as error:  # Fabric raises its own and torch's kinds
             raise TrainingError(
-                f"{settings.devices} devices of kind '{device.type}' cannot be used: {error} "
+                f"{self._of_each_node} devices of kind '{device.type}' cannot be used: {error} "
                 "Choose fewer devices, or the device 'cpu'."
             ) from error
 
@@ -81,8 +88,8 @@ class Engine:
         )
         return Fabric(
             accelerator=device.type,
-            devices=self.settings.devices,
-            num_nodes=self.settings.nodes,
+            devices=self._of_each_node,
+            num_nodes=self._nodes,
             strategy=strategy,
             precision=PRECISIONS[self.settings.precision],  # type: ignore[arg-type]
         )
@@ -156,11 +163,6 @@ class Engine:
         if self._is_parallel and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
         torch.use_deterministic_algorithms(self._was_deterministic)
-
-
-def is_launched_outside() -> bool:
-    """Tell whether torchrun or SLURM started this process as one of several."""
-    return int(os.environ.get("WORLD_SIZE", "1") or 1) > 1 and "RANK" in os.environ
 
 
 class _OwnRanks(LightningEnvironment):

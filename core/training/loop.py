@@ -343,6 +343,8 @@ def _keep_epoch(training: Training, metrics: EpochMetrics) -> None:
         training.best_epoch = metrics.epoch
         save_network(training.network, writer, BEST_FILE)
     writer.append_epoch({name: getattr(metrics, name) for name in _KEPT_METRICS})
+    if len(metrics.logits):
+        writer.write_epoch_logits(metrics.epoch, metrics.logits)
     save_checkpoint(training)
     changes: dict[str, Any] = {"epochs_done": metrics.epoch, "seconds": training.seconds}
     if is_best:

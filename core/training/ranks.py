@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -26,7 +26,8 @@ from core.config import RunSettings
 from core.data.cohort import load_cohort
 from core.errors import TrainingError
 from core.progress import run_to_end
-from core.training.engine import Engine, is_launched_outside
+from core.training.engine import Engine
+from core.training.launch import Launch, outer_launch
 
 RANK_ARGUMENT = "--training-rank"
 _READY = "ready"
@@ -62,14 +63,12 @@ class OtherRanks:
     ) -> None:
         self._children: list[subprocess.Popen[str]] = []
         self._threads = torch.get_num_threads()
-        count = settings.training.devices
-        if place is None and count > 1 and not is_launched_outside():
-            if settings.training.nodes > 1:
-                raise TrainingError(
-                    f"{settings.training.nodes} machines were asked for, but only this one "
-                    "knows of it. Start the command on each by torchrun or SLURM."
-                )
-            place = {"address": "127.0.0.1", "port": _free_port(), "count": count, "rank": 0}
+        count, self._launch = settings.training.devices, None
+        if place is None:
+            self._launch = outer_launch()
+            _require_launcher(settings, self._launch)
+            if self._launch is None and count > 1:
+                place = {"address": "127.0.0.1", "port": _free_port(), "count": count, "rank": 0}
         self._place = place
         self._spec = {
             "settings": config.to_record(settings),
@@ -79,19 +78,46 @@ class OtherRanks:
         self.engine = Engine(settings.training, place)
 
     def __enter__(self) -> OtherRanks:
-        try:
-            if self._place and self.engine.device.type == "cpu":
-                torch.set_num_threads(max(1, self._threads // int(self._place["count"])))
-            if self._place and self._place["rank"] == 0:
-                self._start_children(self._place)
-            elif self._place:
-                # The first process begins to meet the others once each has said this.
-                print(_READY, flush=True)  # noqa: T201 - the parent reads it
+        if self._launch is not None:
+            self._guarded(self.engine.launch)
+        return self
+
+    @property
+    def must_wait(self) -> bool:
+        """Tell whether another process prepares the slices that this one then uses."""
+        return self._launch is not None and not self.engine.is_first
+
+    def after_first(self) -> None:
+        """Let the first process go first, where all were started at the same time."""
+        if self._launch is not None:
+            self.engine.wait_for_all()
+
+    def meet(self) -> None:
+        """Start the other processes of this machine, or join the one that started this one.
+
+        Only now, since the first process has then cut the slices that all of them use.
+        """
+        if self._place is not None:
+            self._guarded(self._join, self._place)
+        elif self._launch is None:
             self.engine.launch()
+
+    def _guarded(self, action: Callable[..., None], *arguments: object) -> None:
+        try:
+            action(*arguments)
         except BaseException:
             self._end()
             raise
-        return self
+
+    def _join(self, place: Mapping[str, Any]) -> None:
+        if self.engine.device.type == "cpu":
+            torch.set_num_threads(max(1, self._threads // int(place["count"])))
+        if place["rank"] == 0:
+            self._start_children(place)
+        else:
+            # The first process begins to meet the others once each has said this.
+            print(_READY, flush=True)  # noqa: T201 - the parent reads it
+        self.engine.launch()
 
     def __exit__(
         self,
@@ -143,6 +169,15 @@ class OtherRanks:
         with contextlib.suppress(RuntimeError):
             self.engine.close()
         torch.set_num_threads(self._threads)
+
+
+def _require_launcher(settings: RunSettings, launch: Launch | None) -> None:
+    wanted = settings.training.nodes
+    if wanted > 1 and launch is None:
+        raise TrainingError(
+            f"{wanted} machines were asked for, but only this one knows of it. Start the "
+            "command on each by torchrun or SLURM."
+        )
 
 
 def serve_as_rank() -> int:

@@ -11,9 +11,11 @@ from torch import nn
 
 from core.config import CUSTOM_CNNS, RunSettings
 from core.data.cohort import Cohort, twin_scans
-from core.data.leakage import audit_slices
+from core.data.leakage import LeakageAudit, audit_slices
 from core.data.slice_cache import MOST_CHANGED, prepare_slices
+from core.data.slices import SliceSet
 from core.data.split import (
+    Split,
     split_again,
     split_by,
     split_file_record,
@@ -21,9 +23,10 @@ from core.data.split import (
     split_slices,
     split_words,
 )
+from core.data.subject_facts import facts_rows
 from core.disk_space import require_place, require_room
 from core.errors import RunError
-from core.progress import Notice, Operation, Progress, RunStarted
+from core.progress import Notice, Operation, Progress, RunStarted, run_to_end
 from core.run_folder import Features, Run, RunWriter, create_run, reopen_run
 from core.run_lock import require_free
 from core.training import pretrained
@@ -52,7 +55,7 @@ from core.training.feed import (
 )
 from core.training.frozen_features import prepare_features
 from core.training.loop import train_epochs
-from core.training.network import build_network, input_scaling
+from core.training.network import build_network, fcl_of, input_scaling
 from core.training.ranks import OtherRanks
 from core.training.regime import apply_regime
 from core.training.start import (
@@ -90,32 +93,28 @@ def train(
         finite, or the folder cannot be written.
     """
     cohort.require_trainable()
-    if place is None:
-        require_place(runs)
-    if settings.training.regime != "scratch":
-        yield Progress("Opening the weights")
-    start = read_start(settings.training)
-    slices = yield from prepare_slices(
-        cohort, cohort_folder, settings.cut, most_changed=MOST_CHANGED
-    )
-    split = split_slices(slices, settings.split, settings.training.seed)
-    words = split_words(
-        settings.split,
-        settings.training.seed,
-        by=split_by(slices, split),
-        item="scan" if settings.sees_cubes else "slice",
-    )
-    same_scans = [[scan.key for scan in group] for group in twin_scans(cohort.included_scans)]
-    audit = yield from audit_slices(
-        slices, split, split_name(settings.split), words=words, same_scans=same_scans
-    )
-    for notice in split.notices:
-        yield Notice(notice)
-    if audit.leaks:
-        yield Notice(audit.sentence())
-    data = TrainingData(slices, split)
     with OtherRanks(settings, cohort_folder, place=place) as others:
         engine = others.engine
+        if place is None and engine.is_first:
+            require_place(runs)
+        if settings.training.regime != "scratch":
+            yield Progress("Opening the weights")
+        start = read_start(settings.training)
+        if others.must_wait:
+            others.after_first()
+        slices = yield from prepare_slices(
+            cohort, cohort_folder, settings.cut, most_changed=MOST_CHANGED
+        )
+        if not others.must_wait:
+            others.after_first()
+        split = split_slices(slices, settings.split, settings.training.seed)
+        audit = yield from _audit(cohort, slices, split, settings)
+        for notice in split.notices:
+            yield Notice(notice)
+        if audit.leaks:
+            yield Notice(audit.sentence())
+        data = TrainingData(slices, split)
+        others.meet()
         yield Progress("Building the network")
         torch.manual_seed(settings.training.seed)
         network = build_network(
@@ -129,8 +128,9 @@ def train(
             training = yield from _begin(
                 settings, network, engine, data, RunWriter(Path(), {}), cohort_folder
             )
-            return (yield from _follow(training))
-        require_room(runs, bytes_needed(network, settings.training))
+            return _follow(training)
+        needed = bytes_needed(network, settings.training)
+        require_room(runs, needed + _bytes_of_epoch_features(settings, network, data))
         writer = create_run(
             runs,
             without_place(settings, start),
@@ -138,7 +138,7 @@ def train(
                 **run_record(cohort, settings, network, engine),
                 "transform_input": start.transform_input,
                 "weights": start.record(),
-                "split": words,
+                "split": audit.words,
                 "split_file": split_file_record(settings.split),
                 **audit.record(),
             },
@@ -147,6 +147,7 @@ def train(
         with Ending(writer) as ending:
             writer.update(cohort=cohort_record(cohort, cohort_folder, writer.path))
             writer.write_split(split_rows(slices, split))
+            writer.write_subjects(facts_rows(cohort))
             training = yield from _begin(settings, network, engine, data, writer, cohort_folder)
             ending.training = training
             training.record_fcl()
@@ -170,9 +171,14 @@ def resume(
     _require_unfinished(run)
     require_free(run_folder)
     _require_same_cohort(run, cohort)
-    data = yield from _data_again(run, cohort)
     folder = cohort_folder_of(run)
     with OtherRanks(run.settings, folder, run_folder, place=place) as others:
+        if others.must_wait:
+            others.after_first()
+        data = yield from _data_again(run, cohort)
+        if not others.must_wait:
+            others.after_first()
+        others.meet()
         network = build_network(
             run.settings.training,
             len(cohort.classes),
@@ -184,7 +190,7 @@ def resume(
             writer = RunWriter(run_folder, dict(run.record))
             training = yield from _begin(run.settings, network, others.engine, data, writer, folder)
             load_checkpoint(training, run)
-            return (yield from _follow(training))
+            return _follow(training)
         writer = _take_over(run_folder)
         with Ending(writer) as ending:
             run = Run(run_folder)
@@ -266,10 +272,37 @@ def _take_over(run_folder: Path) -> RunWriter:
     return writer
 
 
+def _bytes_of_epoch_features(settings: RunSettings, network: nn.Module, data: TrainingData) -> int:
+    """Return the bytes of the features of earlier epochs that are asked for."""
+    every = settings.training.features_every
+    if not every:
+        return 0
+    width = fcl_of(network, settings.training.network).in_features
+    epochs = (settings.epochs + every - 1) // every
+    return 2 * width * len(data.all_rows) * epochs
+
+
 def _still_needed(training: Training) -> int:
     """Return what a run needs on its disk beside what it has there."""
     there = sum(path.stat().st_size for path in training.writer.path.iterdir() if path.is_file())
     return bytes_needed(training.network, training.settings.training) - there
+
+
+def _audit(
+    cohort: Cohort, slices: SliceSet, split: Split, settings: RunSettings
+) -> Operation[LeakageAudit]:
+    words = split_words(
+        settings.split,
+        settings.training.seed,
+        by=split_by(slices, split),
+        item="scan" if settings.sees_cubes else "slice",
+    )
+    same_scans = [[scan.key for scan in group] for group in twin_scans(cohort.included_scans)]
+    return (
+        yield from audit_slices(
+            slices, split, split_name(settings.split), words=words, same_scans=same_scans
+        )
+    )
 
 
 def _require_same_cohort(run: Run, cohort: Cohort) -> None:
@@ -332,10 +365,10 @@ def _begin(
     )
 
 
-def _follow(training: Training) -> Operation[Path]:
-    """Take part in a run that another process writes."""
-    yield from train_epochs(training)
-    yield from _features_of(training)
+def _follow(training: Training) -> Path:
+    """Take part in a run that another process writes, shows and stops."""
+    run_to_end(train_epochs(training))
+    run_to_end(_features_of(training))
     return Path()
 
 

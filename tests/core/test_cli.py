@@ -240,7 +240,7 @@ def test_that_check_tells_files_that_changed(cohort, tmp_path, capsys):
     path.write_bytes(path.read_bytes() + b"more")
     assert main.main(["check", str(cohort), "--json"]) == 0
     out = capsys.readouterr().out
-    assert "1 scans have changed or gone since they were scanned" in out
+    assert "1 scan changed or went away after the scanning" in out
     result = json.loads(out.splitlines()[-1])
     assert [item["code"] for item in result["findings"]] == ["scan_changed"]
     assert result["scans"] == 12

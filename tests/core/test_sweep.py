@@ -9,7 +9,7 @@ from core import sweep as sweeps
 from core import tasks
 from core.errors import RunError, SettingsError
 from core.plan import Plan, run_key
-from core.plan_log import LoggedRun, RunLog
+from core.plan_log import LoggedRun, PlanLog
 from core.progress import EpochMetrics, RunStarted, SweepMoved
 from core.run_folder import Run, list_runs
 from core.run_lock import take_lock
@@ -50,6 +50,9 @@ def test_that_runs_are_trained_in_order_and_tabled(scanned, tmp_path):
     assert [row["fold"] for row in table] == ["", "", "2"]
     assert [row["seed"] for row in table] == ["1", "0", "0"]
     assert "Leaking split" in table[1]["warning"]
+    assert results_table(rows).warning == (
+        "Leaking split in 1 of 3 runs: their accuracies are inflated."
+    )
     for row, line in zip(rows, table, strict=True):
         measured = Run(row.path).record["accuracy"]
         assert float(line["test_accuracy"]) == pytest.approx(measured["test"])
@@ -69,7 +72,7 @@ def test_that_a_failing_run_stops_no_other_and_is_tried_again(scanned, tmp_path,
     again = drive(sweep(scanned.folder, plan, runs))
     assert again[1].path == rows[1].path
     assert len(list(list_runs(runs))) == 1
-    assert RunLog(runs / "sweep.jsonl").entries()[0].state == "failed"
+    assert PlanLog(runs / "sweep.jsonl").entries()[0].state == "failed"
 
 
 def test_that_an_error_nobody_foresaw_stops_no_other(scanned, tmp_path, monkeypatch):
@@ -97,7 +100,7 @@ def test_that_an_interrupted_sweep_goes_on_where_it_was(scanned, tmp_path):
     stop_at(sweep(scanned.folder, plan, runs), third_epoch_of_the_second)
     first, second = list_runs(runs)
     assert (first.state, second.state) == ("finished", "stopped")
-    log = RunLog(runs / "sweep.jsonl").entries()
+    log = PlanLog(runs / "sweep.jsonl").entries()
     assert [entry.state for entry in log] == ["finished", "stopped", "waiting"]
 
     trained, moved = [], []
@@ -131,7 +134,7 @@ def test_that_a_kill_without_a_last_word_loses_nothing(scanned, tmp_path):
     again = drive(sweep(scanned.folder, plan, runs))
     assert again[0].path == rows[0].path
     assert again[1].state == "finished"
-    assert [entry.state for entry in RunLog(path).entries()][1] == "finished"
+    assert [entry.state for entry in PlanLog(path).entries()][1] == "finished"
 
 
 def test_that_a_removed_run_is_trained_again(scanned, tmp_path):
@@ -206,7 +209,7 @@ def test_that_the_papers_rows_are_planned_for_each_seed_and_split():
 
 
 def test_that_the_log_gives_back_order_state_and_settings(tmp_path):
-    log = RunLog(tmp_path / "folder" / "queue.jsonl")
+    log = PlanLog(tmp_path / "folder" / "queue.jsonl")
     assert log.entries() == []
     log.add(LoggedRun(key, tiny(seed=n), "c", ("AD",)) for n, key in enumerate("abcd"))
     log.start("b", "runs/one")
@@ -220,7 +223,7 @@ def test_that_the_log_gives_back_order_state_and_settings(tmp_path):
 
 
 def test_that_damaged_lines_are_passed_over_and_never_glued_to_the_next(tmp_path):
-    log = RunLog(tmp_path / "queue.jsonl")
+    log = PlanLog(tmp_path / "queue.jsonl")
     log.add([LoggedRun("a", TINY)])
     with log.path.open("ab") as file:
         file.write(b'\n[1]\n{"event": "ended", "key": "zz", "state": "finished"}\n{"event": 3}\n')
@@ -234,14 +237,14 @@ def test_that_damaged_lines_are_passed_over_and_never_glued_to_the_next(tmp_path
 def test_that_a_log_that_cannot_be_written_or_read_says_so(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(RunError, match="cannot be written"):
-        RunLog(tmp_path / "file" / "queue.jsonl").add([LoggedRun("a", TINY)])
+        PlanLog(tmp_path / "file" / "queue.jsonl").add([LoggedRun("a", TINY)])
     (tmp_path / "folder").mkdir()
     with pytest.raises(RunError, match="cannot be read"):
-        RunLog(tmp_path / "folder").entries()
+        PlanLog(tmp_path / "folder").entries()
 
 
 def test_that_every_cut_of_the_log_leaves_a_readable_state(tmp_path):
-    log = RunLog(tmp_path / "queue.jsonl")
+    log = PlanLog(tmp_path / "queue.jsonl")
     log.add([LoggedRun("a", TINY), LoggedRun("b", TINY)])
     log.start("a", "one")
     log.end("a", "finished")
@@ -257,5 +260,5 @@ def test_that_every_cut_of_the_log_leaves_a_readable_state(tmp_path):
 def test_that_keys_of_the_log_are_those_of_the_plan(scanned, tmp_path):
     runs = tmp_path / "runs"
     drive(sweep(scanned.folder, plan_of(TINY), runs))
-    (entry,) = RunLog(runs / sweeps.LOG_FILE).entries()
+    (entry,) = PlanLog(runs / sweeps.LOG_FILE).entries()
     assert entry.key == run_key(TINY, scanned.cohort.identity)

@@ -6,8 +6,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from core.analysis import projection
+from core.progress import Progress
 from core.tasks import ScannedCohort
 from mrifcl_gui.main_window import MainWindow
 from mrifcl_gui.session import Session
@@ -22,6 +25,17 @@ class Trained:
     by_subject: Path
     by_slice: Path
     three_classes: Path
+
+
+@pytest.fixture(autouse=True)
+def quick_neighbours(monkeypatch):
+    """t-SNE takes seconds: it is tested by itself in tests/core/analysis/test_projection.py."""
+
+    def plane(_method, payload):
+        yield Progress("Computing")
+        return np.asarray(payload["points"])[:, :2]
+
+    monkeypatch.setattr(projection, "_in_child", plane)
 
 
 @pytest.fixture(scope="session")

@@ -134,21 +134,21 @@ def test_that_the_scatter_exported_as_csv_holds_the_weights_of_the_run(qtbot, sh
 def test_that_the_epoch_slider_moves_the_scatter(qtbot, shown):
     tab = open_view(qtbot, shown, 0)
     history = shown.run.fc_history
-    assert (tab.epoch.minimum(), tab.epoch.maximum()) == (0, 2)
+    assert (tab.epochs.slider.minimum(), tab.epochs.slider.maximum()) == (0, 2)
     drawn = []
     for place in (0, 1, 2):
-        tab.epoch.setValue(place)
+        tab.epochs.slider.setValue(place)
         settle(qtbot)
         drawn.append(points(tab.figure_view.figure())[0].x)
         assert np.allclose(drawn[-1], history.weight[place, 0])
-        assert tab._epoch_text.text() == f"{place} of 2"
+        assert tab.epochs._text.text() == f"{place} of 2"
     assert not np.allclose(drawn[0], drawn[2])
 
 
 def test_that_a_slider_dragged_fast_ends_on_its_last_place(qtbot, shown):
     tab = open_view(qtbot, shown, 0)
     for place in (0, 1, 2, 0, 1, 0):
-        tab.epoch.setValue(place)
+        tab.epochs.slider.setValue(place)
     settle(qtbot)
     assert np.allclose(points(tab.figure_view.figure())[0].x, shown.run.fc_history.weight[0, 0])
 

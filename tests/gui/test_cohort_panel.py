@@ -578,7 +578,7 @@ def test_that_a_check_is_asked_for_once_and_its_result_can_be_undone(qtbot, pane
     assert panel.check_action.isEnabled()
     assert not panel.cohort.scans[1].included
     assert "One is odd." in panel.cohort.warnings
-    assert "All voxels of 7 scans were read: 1 new findings." in header_texts(panel)
+    assert "All voxels of 7 scans were read: 1 new finding." in header_texts(panel)
     panel.undo_action.trigger()
     assert "One is odd." not in panel.cohort.warnings
     assert not panel.cohort.scans[1].included

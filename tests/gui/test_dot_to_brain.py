@@ -9,7 +9,8 @@ import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
-from core import tasks
+from core import config, tasks
+from core.config import RunSettings
 from core.data.volume import load_volume
 from core.figure import Axis, Figure, Panel, Scatter
 from core.run_folder import Run
@@ -99,7 +100,8 @@ def test_that_a_drag_with_shift_chooses_the_dots_it_goes_around(qtbot):
         for start, end in itertools.pairwise(places):
             for step in range(1, 11):
                 at = QPointF(start) + (QPointF(end) - QPointF(start)) * step / 10
-                QTest.mouseMove(target, at.toPoint())
+                # pyqtgraph takes at most a hundred moves a second.
+                QTest.qWait(12)
                 drag(target, at.toPoint(), shift)
         QTest.mouseRelease(target, Qt.MouseButton.LeftButton, shift, places[-1])
     assert sorted(caught.args[0]) == ["q", "r"]
@@ -218,9 +220,18 @@ def test_that_the_viewers_slice_lights_up_in_the_cloud_and_back(qtbot, window, t
     assert now.key == str(tabs.run.features.scan[other])
     number = window.cohort_panel.viewer.picture_number()
     assert number == int(tabs.run.features.slice[other])
+    tabs.slice_panel.overlay.click()
+    wait_until_idle(qtbot)
+    viewer = window.cohort_panel.viewer
+    assert viewer.has_map
+    with_map = colours_of(viewer, "picture")
+    assert with_map > 0
+    qtbot.keyClick(viewer.plane_view("picture"), Qt.Key.Key_Space)
+    assert colours_of(viewer, "picture") == 0
 
 
 def test_that_the_map_of_a_volume_lies_over_its_planes_and_leaves_as_nifti(qtbot, window, tmp_path):
+    window.session.change_settings(config.change(RunSettings(), {"count": 4}))
     scanned = make_volume_cohort(tmp_path / "v", subjects=4)
     path = train_run(scanned, tmp_path / "v" / "runs", epochs=1, count=4)
     window.session.open_cohort(scanned.folder)
@@ -253,9 +264,9 @@ def test_that_the_map_of_a_volume_lies_over_its_planes_and_leaves_as_nifti(qtbot
     assert window.problems == []
 
 
-def colours_of(viewer):
-    """Return how many pixels of the axial plane have a colour."""
-    view = viewer.plane_view("axial")
+def colours_of(viewer, plane="axial"):
+    """Return how many pixels of a plane have a colour."""
+    view = viewer.plane_view(plane)
     view._is_stale = True
     view._refill()
     pixels = view._buffer

@@ -753,6 +753,25 @@ def test_that_moved_scans_are_found_where_the_user_shows(qtbot, window, tmp_path
     assert window.cohort_panel.cohort.subjects == scanned.cohort.subjects
 
 
+def test_that_after_a_wrong_place_the_user_may_show_another(qtbot, window, tmp_path, monkeypatch):
+    scanned = make_cohort(tmp_path)
+    scans = scanned.cohort.root
+    moved = scans.rename(tmp_path / "elsewhere")
+    (tmp_path / "holiday").mkdir()
+    window.session.open_paths([scanned.folder])
+    asked = []
+    for place in (tmp_path / "holiday", moved):
+        wait_until_idle(qtbot)
+        box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())
+        asked.append(box.text())
+        monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_, to=place: str(to))
+        show = next(button for button in box.buttons() if "where" in button.text())
+        qtbot.mouseClick(show, Qt.MouseButton.LeftButton)
+    wait_until_idle(qtbot)
+    assert "'holiday' does not hold the scans of this cohort" in asked[1]
+    assert window.session.opened.cohort.root == moved
+
+
 def test_that_a_cohort_too_small_to_train_is_told_once(qtbot, window, tmp_path):
     problems = []
     window.session.problem.connect(problems.append)

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, QRect, QSize, Qt
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, QPointF, QRect, QSize, Qt
 from PySide6.QtGui import QImage, QWheelEvent
 from PySide6.QtWidgets import QApplication
 
@@ -534,6 +534,19 @@ def test_that_a_compared_scan_follows_in_millimetres(viewer):
     assert " | " not in viewer._read_out.text()
 
 
+def test_that_two_scans_lie_one_below_the_other_clear_of_the_histogram(viewer):
+    viewer.compare_with(other_volume(), "B")
+    viewer.resize(670, 478)
+    QCoreApplication.processEvents()
+    for name in ("axial", "coronal", "sagittal"):
+        first, second = viewer.plane_view(name), viewer.compared_view(name)
+        assert first.x() == second.x()
+        assert first.geometry().bottom() < second.y()
+        assert second.geometry().bottom() < viewer._page.intensities.y()
+    intensities = viewer._page.intensities
+    assert intensities.histogram.geometry().bottom() < intensities.window_box.y()
+
+
 def test_that_a_click_into_the_compared_scan_moves_both(qtbot, viewer):
     viewer.compare_with(other_volume(), "B")
     QApplication.processEvents()
@@ -736,7 +749,7 @@ def test_that_a_narrow_viewer_writes_its_buttons_in_full(qtbot, viewer):
     viewer.resize(viewer.minimumSize())
     qtbot.wait(50)
     tools = [tool for tool in viewer._bar.tools() if tool.isVisible()]
-    assert len(tools) == 5
+    assert len(tools) == 6
     for tool in tools:
         assert tool.width() >= tool.sizeHint().width()
         assert tool.geometry().right() < viewer._bar.width()

@@ -254,8 +254,9 @@ def test_that_runs_stand_side_by_side_in_the_figure(build_run):
     runs = [build_run(), build_run(regime="fine-tuned", record={"shared_subjects": 1})]
     figure = run_to_end(dispersion.dispersion_figure(runs, draws=20))
     assert len(figure.panels) == 6
-    assert figure.panels[0].x.categories == ("(a) from scratch", "(b) fine-tuned")
+    assert figure.panels[0].x.categories == ("(a)", "(b)")
     assert runs[1].name in figure.warning
+    assert f"(b): fine-tuned, 3 epochs, {runs[1].name}" in figure.caption
     for panel in figure.panels:
         for dots in (item for item in panel.layers if isinstance(item, Scatter)):
             assert len(dots.x) == 2

@@ -6,11 +6,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from core.analysis.map_volume import stack_maps
+from core.analysis.map_volume import maps_on_pictures, stack_maps
 from core.config import SliceSettings
 from core.data.nifti_export import write_nifti
 from core.data.slices import choose_slices, cut_slices
 from core.data.volume import Volume, load_volume
+from core.figure_overlay import resized
 
 
 def a_volume(shape=(12, 16, 10), spacing=(1.0, 1.0, 1.0)):
@@ -85,3 +86,13 @@ def test_that_a_written_map_has_the_grid_of_the_scan_and_no_text(tmp_path):
         assert bytes(written.header[name]).strip(b"\0") == b""
     again = load_volume(path)
     np.testing.assert_allclose(again.voxels, volume.voxels, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(20, 20), (12, 20), (20, 14)])
+def test_that_a_map_of_a_padded_square_is_cut_to_its_picture(shape):
+    rng = np.random.default_rng(1)
+    maps = rng.normal(size=(2, 5, 5)).astype(np.float32)
+    square = np.stack([resized(one, (20, 20)) for one in maps])
+    top, left = (20 - shape[0]) // 2, (20 - shape[1]) // 2
+    expected = square[:, top : top + shape[0], left : left + shape[1]]
+    np.testing.assert_allclose(maps_on_pictures(maps, shape), expected, atol=1e-6)

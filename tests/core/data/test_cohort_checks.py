@@ -149,8 +149,31 @@ def test_that_the_odd_one_out_is_named(study, write_nifti, code, shape, matrix):
     write_nifti(study / "NC" / "sub-odd.nii", data, matrix=matrix)
     cohort = scan(study)
     assert codes(cohort) == [code]
-    assert cohort.warnings[0].startswith("1 of 7 scans differ")
+    assert cohort.warnings[0].startswith("1 of 7 scans differs from the others")
     assert "sub-odd" in cohort.warnings[0]
+
+
+def test_that_scans_of_one_grid_in_any_storage_order_are_not_odd(tmp_path, write_nifti):
+    rng = np.random.default_rng(3)
+    for name, turn in zip(SUBJECTS, ("RAS", "LAS", "PSR", "ILA", "SRA", "PIL"), strict=True):
+        data = rng.integers(0, 900, (8, 9, 10)).astype(np.int16)
+        path = write_nifti(tmp_path / f"{name}.nii.gz", data, matrix=np.diag([1, 1.5, 3, 1.0]))
+        image = nib.load(path)
+        wanted = nib.orientations.axcodes2ornt(turn)
+        turned = image.as_reoriented(
+            nib.orientations.ornt_transform(nib.io_orientation(image.affine), wanted)
+        )
+        nib.save(turned, path)
+    assert codes(scan(tmp_path)) == ["mixed_orientation"]
+
+
+def test_that_of_many_twins_all_but_one_are_to_be_left_out(study, write_nifti):
+    voxels = np.random.default_rng(8).integers(0, 900, (8, 9, 10)).astype(np.int16)
+    for name in ("a", "b", "c"):
+        write_nifti(study / "NC" / f"sub-{name}.nii", voxels)
+    assert scan(study).warnings[0] == (
+        "sub-a, sub-b and sub-c are the same scan. Leave all but one out."
+    )
 
 
 def test_that_an_odd_brightness_is_named(study, write_nifti):
@@ -242,7 +265,7 @@ def test_that_files_that_changed_are_told_by_a_check_of_all_voxels(study):
     (study / "AD" / "sub-AD2.nii.gz").unlink()
     checked = run_to_end(check_cohort(cohort, all_voxels=True))
     assert codes(checked)[0] == "scan_changed"
-    assert checked.warnings[0].startswith("2 scans have changed or gone")
+    assert checked.warnings[0].startswith("2 scans changed or went away")
     assert "AD/sub-AD1.nii.gz, AD/sub-AD2.nii.gz" in checked.warnings[0]
     assert codes(refreshed(checked)) == codes(checked)
     assert codes(run_to_end(check_cohort(checked))) == []

@@ -41,7 +41,7 @@ TOLD_ANYWAY = {
 @pytest.fixture(scope="session")
 def odd_folder(tmp_path_factory):
     if not MAKER.is_file():
-        pytest.skip("the maker of odd files (../shared/odd) is not on this machine")
+        pytest.skip("the maker of odd files (../shared/odd) is not there")
     folder = tmp_path_factory.mktemp("odd")
     made = subprocess.run(
         [sys.executable, str(MAKER), str(folder)], capture_output=True, text=True, timeout=120

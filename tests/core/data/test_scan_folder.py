@@ -170,8 +170,8 @@ def test_that_a_flat_folder_takes_classes_from_a_table(tmp_path, write_nifti, vo
     assert [(item.subject, item.label) for item in cohort.scans] == [("p0", "AD"), ("p1", "NC")]
     assert "'p2' has no class in 'labels.csv'" in reasons(cohort)["p2.nii"]
     assert codes(cohort) == ["few_subjects", "ids_unmatched"]
-    assert "have no scan (p9)" in cohort.warnings[1]
-    assert "have no row (p2.nii)" in cohort.warnings[1]
+    assert "without a scan (p9)" in cohort.warnings[1]
+    assert "without a row (p2.nii)" in cohort.warnings[1]
 
 
 def test_that_bids_with_participants_is_recognised(tmp_path, write_nifti, voxels):

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +17,10 @@ from core.errors import TrainingError
 from core.progress import EpochMetrics, Notice, RunStarted, run_to_end
 from core.run_folder import Run
 from core.training import loop
+from core.training.launch import Launch, outer_launch
 from core.training.network import CustomCnn2d
+
+MAIN = Path(__file__).parents[3] / "main.py"
 
 
 def train(cohort, settings, runs):
@@ -146,3 +154,53 @@ def test_that_half_precision_trains_and_is_recorded(cohort, small, tmp_path):
     assert run.fc_history.weight.dtype == np.float32
     exact = train(cohort, change(small, {"epochs": 1}), tmp_path / "exact")
     assert 0 < largest_difference(run, exact) < 0.05
+
+
+def test_that_torchrun_starts_one_run_and_gives_what_one_process_gives(cohort, small, tmp_path):
+    one = train(cohort, change(small, {"epochs": 2}), tmp_path / "one")
+    options = ["--network", "cnn2d", "--epochs", "2", "--size", "32", "--batch", "8"]
+    options += ["--cnn-width", "2", "--cnn-features", "8", "--learning-rate", "0.05"]
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [sys.executable, *launcher, str(MAIN), "train", str(cohort.folder)]
+    done = subprocess.run(
+        [*command, *options, "--device", "cpu", "--out", str(tmp_path / "runs")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (path,) = (tmp_path / "runs").iterdir()
+    assert largest_difference(one, Run(path)) < 1e-5
+    assert Run(path).state == "finished"
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, None),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "1"}, None),
+        (
+            {"SLURM_PROCID": "5", "SLURM_NTASKS": "8", "SLURM_NNODES": "2"},
+            Launch(rank=5, count=8, nodes=2),
+        ),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "8", "SLURM_JOB_NAME": "bash"}, None),
+        (
+            {
+                "TORCHELASTIC_RUN_ID": "x",
+                "RANK": "3",
+                "WORLD_SIZE": "4",
+                "LOCAL_WORLD_SIZE": "2",
+            },
+            Launch(rank=3, count=4, nodes=2),
+        ),
+    ],
+)
+def test_that_a_launcher_is_recognised(monkeypatch, environment, expected):
+    for name in list(os.environ):
+        if name.startswith(("SLURM", "TORCHELASTIC")) or name in ("RANK", "WORLD_SIZE"):
+            monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert outer_launch() == expected

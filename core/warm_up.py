@@ -1,4 +1,4 @@
-"""Load torch ahead of its first use, without holding up a window meanwhile."""
+"""Load the heavy packages ahead of their first use, without holding up a window meanwhile."""
 
 from __future__ import annotations
 
@@ -23,19 +23,23 @@ _MODULES = (
     "core.training.torchvision_gateway",
     "lightning_fabric",
     "core.training.train",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_svg",
+    "core.report",
 )
 # In torch's own order. The first carries names that the others look for in the whole process.
 _LIBRARIES = ("libtorch_global_deps", "libc10", "libtorch_cpu")
 
 
-def load_torch() -> Operation[None]:
-    """Import torch and all that training needs; an import that fails is met again at its use.
+def load_packages() -> Operation[None]:
+    """Import what training and figures need; an import that fails is met again at its use.
 
     Two things would stop every other thread of the process meanwhile, each for up to
     0.7 s on a busy computer: the dynamic linker, which python calls with its lock held,
     and the garbage collector, which looks through ever more modules.
     """
-    if "core.training.train" in sys.modules:
+    if all(name in sys.modules for name in _MODULES):
         return
     yield Progress("Loading torch")
     _load_libraries()
