@@ -1,6 +1,6 @@
 """Does the simulated cohort behave like real scans? Accuracy by slice and by subject.
 
-Run ``python benchmarks/phantom_behaviour.py``; ``--help`` lists the options. Reference,
+Run ``python -m benchmarks.phantom_behaviour``; ``--help`` lists the options. Reference,
 OASIS-1, 28 + 28 subjects, 30 slices each: 1-nearest neighbour 99.9 % by slice and 65 % by
 subject, PCA + logistic regression 79 % and 69 %; with random labels by slice about 96 %,
 by subject about 50 %.

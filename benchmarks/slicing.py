@@ -1,6 +1,6 @@
 """How fast are 30 slices cut from a 256^3 scan, beside the plain way of nibabel and SciPy?
 
-Run ``python benchmarks/slicing.py``; ``--help`` lists the options. The plain way reads the
+Run ``python -m benchmarks.slicing``; ``--help`` lists the options. The plain way reads the
 scan with ``get_fdata`` and shrinks the 30 slices to 224 x 224 in one ``scipy.ndimage.zoom``;
 ours also finds the brain, the window and the grey levels. Both run in this process, turn and
 turn about; the best of several is compared, since other work only ever slows a run down.

@@ -80,7 +80,7 @@ def run_tables(run: Run) -> Iterator[Callable[[], Table | Operation[Table]]]:
     yield lambda: scores.scores_table(run, unit="majority")
     yield lambda: scores.class_scores_table(run)
     yield lambda: scores.calibration_table(run)
-    yield lambda: weights.fits_table(run)
+    yield lambda: weights.fits_table_with_permutations(run, permutations=999)
     yield lambda: null_figures.null_table(run)
     yield lambda: null_figures.nulls_table(run, controls=shuffled_label_runs(run))
     if len(run.classes) > 2:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
+import numpy as np
+
 import core
 from core import atomic_file, figure_file, report, text_file
 from core.analysis import comparison
@@ -213,7 +215,13 @@ def _names_scans(made: Figure | Table, names: frozenset[str], contents: ReportCo
     """Tell whether something must be left out because it prints the name of a scan."""
     if contents.names_scans:
         return False
-    return not names.isdisjoint(_printed(made))
+    printed = "\n".join(set(_printed(made)))
+    if not any(name in printed for name in names):
+        return False
+    # A name may stand beside a class or a session, but "1" is not named by "10".
+    letter = "[^\\W_]"  # or a digit
+    patterns = (rf"(?<!{letter}){re.escape(name)}(?!{letter})" for name in names)
+    return any(re.search(pattern, printed) for pattern in patterns)
 
 
 def _printed(made: Figure | Table) -> Iterator[str]:
@@ -222,7 +230,7 @@ def _printed(made: Figure | Table) -> Iterator[str]:
             yield from (cell for cell in row if isinstance(cell, str))
         return
     for panel in made.panels:
-        yield from (*panel.x.categories, *panel.y.categories, panel.title)
+        yield from (*panel.x.categories, *panel.y.categories)
         for layer in panel.layers:
             yield layer.name
             if isinstance(layer, HeatMap):
@@ -277,9 +285,7 @@ def _part(make: _Maker, names: frozenset[str], contents: ReportContents) -> Oper
 def _heading(run: Run) -> str:
     title = f"{run.network_title}, {run.regime_title.lower()}"
     warning = f"<p class='warning'>{html.escape(run.warning)}</p>" if run.warning else ""
-    return (
-        f"<h2>{html.escape(title)} <span class='small'>{html.escape(run.name)}</span></h2>{warning}"
-    )
+    return f"<h2>{html.escape(title)}</h2><p class='small'>{html.escape(run.name)}</p>{warning}"
 
 
 def _figure_html(figure: Figure) -> str:
@@ -295,11 +301,14 @@ def _settings_html(run: Run) -> str:
     rows = []
     for field in setting_fields():
         value = getattr(getattr(run.settings, field.group), field.name)
+        if value is None:
+            # Chosen by the program: the record has what was taken.
+            value = run.record.get(field.name)
         if field.name == "mode":
             # A split file or a fold is not seen from the mode alone.
             rows.append(("Split", run.split_text))
         elif value not in (None, ""):
-            rows.append((field.title, _without_folders(str(value))))
+            rows.append((field.title, _without_folders(_cell(value))))
     rows.append(("Device", str(run.record.get("device", "unknown"))))
     words = " · ".join(
         f"{html.escape(title)}: <b>{html.escape(value)}</b>" for title, value in rows
@@ -376,4 +385,6 @@ def _plain_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 def _cell(value: object) -> str:
     if value is None or value != value:
         return "–"
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

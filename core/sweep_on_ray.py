@@ -58,7 +58,7 @@ def sweep_on_ray(
     cohort = load_cohort(cohort_folder)
     cohort.require_trainable()
     yield Progress("Starting Ray")
-    with alone_in(runs), _ray_at(place) as ray:
+    with alone_in(runs), ray_at(place) as ray:
         book = SweepBook(runs, plan, cohort.identity)
         for text in plan.left_out:
             yield Notice(text)
@@ -149,10 +149,8 @@ class _Drive:
         self._board.stop.remote()
         if not self._pending:
             return
-        # Those that wait for room are taken back; those that run keep their last whole epoch.
-        for reference, index in self._pending.items():
-            if self._book.rows[index].state != "running":
-                self._ray.cancel(reference)
+        # Those that run keep their last whole epoch; those that wait for room end as they get
+        # it. Ray's own cancel can hit whatever its process does next.
         self._ray.wait(
             list(self._pending), num_returns=len(self._pending), timeout=_SECONDS_TO_STOP
         )
@@ -214,8 +212,16 @@ def _text_of(event: object) -> str:
 
 
 @contextlib.contextmanager
-def _ray_at(place: RayPlace) -> Iterator[Any]:
-    """Connect to Ray; let go of it afterwards."""
+def ray_at(place: RayPlace) -> Iterator[Any]:
+    """Connect to Ray, and let go of it afterwards; one that is connected already is used.
+
+    Raises
+    ------
+    SettingsError
+        If Ray is not installed, or has no machine for one run.
+    RunError
+        If it cannot be started or reached.
+    """
     # Ray asks for these before it is imported: nothing is reported to anybody.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     try:
@@ -224,6 +230,10 @@ def _ray_at(place: RayPlace) -> Iterator[Any]:
         raise SettingsError(
             "Ray is not installed. Install it with: pip install 'mri-fcl[cluster]'"
         ) from error
+    if ray.is_initialized():
+        _require_room(ray, place)
+        yield ray
+        return
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if place.address == LOCAL:
         cpus = max(1, os.cpu_count() or 1)
@@ -238,10 +248,14 @@ def _ray_at(place: RayPlace) -> Iterator[Any]:
         options["address"] = place.address
     try:
         ray.init(**options)
-    except (ConnectionError, RuntimeError, OSError, ValueError) as error:
+    except Exception as error:
+        ray.shutdown()
         first = (str(error).strip().splitlines() or ["no reason was given"])[0].rstrip(".")
         raise RunError(
-            f"Ray at '{place.address}' cannot be reached: {first}. Start it there with 'ray "
+            f"Ray did not start here: {first}. The machine may be too busy; try again, or leave "
+            "--ray away."
+            if place.address == LOCAL
+            else f"Ray at '{place.address}' cannot be reached: {first}. Start it there with 'ray "
             "start --head', or give --ray local."
         ) from error
     try:

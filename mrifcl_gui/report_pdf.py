@@ -12,13 +12,13 @@ from pathlib import Path
 from PySide6.QtCore import QMarginsF, QUrl
 from PySide6.QtGui import (
     QFont,
-    QGuiApplication,
     QImage,
     QPageLayout,
     QPageSize,
     QPdfWriter,
     QTextDocument,
 )
+from PySide6.QtWidgets import QApplication
 
 from core import atomic_file
 from core.errors import MriFclError
@@ -94,15 +94,16 @@ def document_of(page: str, *, width: int = _WIDTH) -> QTextDocument:
 
 def _require_application() -> None:
     """Make an application where the terminal asks: fonts need one, a display is not needed."""
-    if QGuiApplication.instance() is not None:
+    if QApplication.instance() is not None:
         return
     if sys.platform == "linux" and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     ):
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     global _application
-    _application = QGuiApplication(sys.argv[:1])
+    # Not QGuiApplication: a window may be opened later in the same process.
+    _application = QApplication(sys.argv[:1])
 
 
 # Qt needs it to stay until the program ends.
-_application: QGuiApplication | None = None
+_application: QApplication | None = None

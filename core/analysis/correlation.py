@@ -70,7 +70,7 @@ def row_correlation(run: Run, *, epoch: int | None = None, method: Method = "pea
     title = "rows as they are"
     if k == 2:
         null = softmax_null(run, (run.classes[0], run.classes[1]), epoch=epoch).predicted_slope
-        title = f"without class information: {null:.2f}".replace("-", "−")
+        title = f"null, without class information: {null:.2f}".replace("-", "−")
     panels = [_matrix_panel(title, correlate(weight, weight, method=method), run)]
     caption = f"{METHOD_TITLES[method]} correlation of the FCL's rows. {P2_SOURCE}"
     if k > 2:

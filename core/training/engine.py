@@ -120,8 +120,11 @@ class Engine:
 
     def set_up(
         self, module: nn.Module, optimiser: torch.optim.Optimizer
-    ) -> Callable[[Tensor], Tensor]:
-        """Return ``module`` ready to be trained here; its weights are the first process's.
+    ) -> tuple[Callable[[Tensor], Tensor], Callable[[], object]]:
+        """Return ``module`` and the optimiser's step, ready to be used here.
+
+        The weights are the first process's. The step undoes the scaling of gradients that
+        16-bit precision needs.
 
         Batch norm takes its statistics over the whole batch, not over each share of it,
         so that several devices give what one gives.
@@ -131,8 +134,8 @@ class Engine:
         with warnings.catch_warnings():
             # Fabric asks for a sampler of its own; our batches are shared out by hand.
             warnings.simplefilter("ignore")
-            wrapped, _ = self.fabric.setup(module, optimiser, move_to_device=True)
-        return wrapped  # type: ignore[no-any-return]
+            wrapped, stepping = self.fabric.setup(module, optimiser, move_to_device=True)
+        return wrapped, stepping.step
 
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of ``loss``; with several devices their mean over all of them."""

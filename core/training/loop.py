@@ -192,7 +192,7 @@ def _step(training: Training, rows: NDArray[np.int64], epoch: int) -> _Step:
     step.n = len(rows)
     if engine.device.type == "cpu" and not math.isfinite(float(step.loss)):
         return step  # the caller refuses it; the weights are left as they were
-    training.optimiser.step()
+    training.step()
     return step
 
 

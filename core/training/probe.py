@@ -84,14 +84,14 @@ def _stepper(settings: RunSettings, precision: str) -> Callable[[], None] | None
     optimiser = torch.optim.SGD(
         apply_regime(network, training), lr=1e-6, momentum=training.momentum
     )
-    forward = engine.set_up(network, optimiser)
+    forward, take_step = engine.set_up(network, optimiser)
     set_training_mode(network, training)
 
     def step() -> None:
         optimiser.zero_grad(set_to_none=True)
         loss = nn.functional.cross_entropy(forward(images), labels_N)
         engine.backward(loss)
-        optimiser.step()
+        take_step()
         loss.item()  # waits for the device
 
     return step

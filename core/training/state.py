@@ -28,6 +28,8 @@ class Training:
         What the loop runs: the network, or its last layers behind frozen ones.
     forward : callable
         ``module``, set up for the devices of ``engine``.
+    step : callable
+        Takes one step of ``optimiser`` there.
     feed : Feed
         Gives the input of ``module``.
     slice_feed : SliceFeed
@@ -42,6 +44,7 @@ class Training:
     module: nn.Module
     forward: Callable[[Tensor], Tensor]
     optimiser: torch.optim.SGD
+    step: Callable[[], object]
     engine: Engine
     data: TrainingData
     feed: Feed

@@ -350,12 +350,14 @@ def _begin(
         momentum=settings.training.momentum,
         weight_decay=settings.training.weight_decay,
     )
+    forward, step = engine.set_up(module, optimiser)
     return Training(
         settings=settings,
         network=network,
         module=module,
-        forward=engine.set_up(module, optimiser),
+        forward=forward,
         optimiser=optimiser,
+        step=step,
         engine=engine,
         data=data,
         feed=feed,

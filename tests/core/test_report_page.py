@@ -232,7 +232,7 @@ def test_that_the_terminal_writes_page_pdf_and_zip(few, folders, tmp_path, capsy
         ]
     )
     assert status == 0
-    said = json.loads(capsys.readouterr().out)
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert said == {
         "report": str(files["html"]),
         "pdf": str(files["pdf"]),

@@ -1,15 +1,16 @@
 """The same sweep as tasks of a Ray that is started here; skipped where Ray is not installed."""
 
+import contextlib
 import os
 
 import pytest
 
-from core.errors import SettingsError
+from core.errors import RunError, SettingsError
 from core.plan import Plan
 from core.progress import SweepMoved
 from core.run_folder import Run, list_runs
 from core.sweep import sweep
-from core.sweep_on_ray import RayPlace, sweep_on_ray
+from core.sweep_on_ray import RayPlace, ray_at, sweep_on_ray
 from tests.tiny_cohort import drive, make_cohort, tiny
 
 pytest.importorskip("ray", reason="the extra 'cluster' (ray) is not installed")
@@ -20,20 +21,37 @@ def scanned(tmp_path_factory):
     return make_cohort(tmp_path_factory.mktemp("cohort"))
 
 
+@pytest.fixture(scope="module")
+def ray_here():
+    """Start Ray once for all tests: it takes some ten seconds."""
+    started = contextlib.ExitStack()
+    try:
+        started.enter_context(ray_at(RayPlace()))
+    except RunError as error:
+        pytest.skip(f"Ray gives itself 30 s to start, which was too little: {error}")
+    with started:
+        yield
+
+
 @pytest.mark.slow  # Ray starts several processes, and each imports torch
-def test_that_a_sweep_on_ray_is_stopped_goes_on_and_equals_one_without_it(scanned, tmp_path):
+def test_that_a_sweep_on_ray_is_stopped_goes_on_and_equals_one_without_it(
+    scanned, tmp_path, ray_here
+):
     runs, place = tmp_path / "runs", RayPlace(cpus=min(2, os.cpu_count() or 1))
     gone = tiny(network="vgg19", regime="frozen", weights=str(tmp_path / "gone.safetensors"))
-    plan = Plan((tiny(seed=1), gone, tiny(seed=2, epochs=80)))
+    plan = Plan((tiny(seed=1), gone, tiny(seed=2, epochs=200)))
+    moved = {}
     for event in (operation := sweep_on_ray(scanned.folder, plan, runs, place)):
-        if isinstance(event, SweepMoved) and event.index == 2 and event.text.startswith("epoch"):
-            operation.close()
-            break
+        if isinstance(event, SweepMoved):
+            moved[event.index] = event
+            if moved[0].state == "finished" and moved.get(2, event).text.startswith("epoch"):
+                operation.close()
+                break
     states = {run.settings.training.seed: run.state for run in list_runs(runs)}
     assert states == {1: "finished", 2: "stopped"}
     (begun,) = [run for run in list_runs(runs) if run.state == "stopped"]
     n_done = begun.record["epochs_done"]
-    assert 0 < n_done < 80
+    assert 0 < n_done < 200
 
     rows = drive(sweep_on_ray(scanned.folder, plan, runs, place))
     assert [row.state for row in rows] == ["finished", "failed", "finished"]
@@ -51,7 +69,7 @@ def test_that_a_sweep_on_ray_is_stopped_goes_on_and_equals_one_without_it(scanne
 
 
 @pytest.mark.slow
-def test_that_what_no_machine_has_is_refused_instead_of_waited_for(scanned, tmp_path):
+def test_that_what_no_machine_has_is_refused_instead_of_waited_for(scanned, tmp_path, ray_here):
     with pytest.raises(SettingsError, match="No machine of Ray has 5000 CPUs"):
         drive(sweep_on_ray(scanned.folder, Plan((tiny(),)), tmp_path / "runs", RayPlace(cpus=5000)))
 

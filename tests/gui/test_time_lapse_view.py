@@ -113,7 +113,7 @@ def test_that_every_tab_shows_the_epoch_that_one_has_chosen(qtbot, tabs, longer_
     wait_until_idle(qtbot, LIMIT_MS)
     np.testing.assert_array_equal(dots_of(scatter).x, run.fc_history.at(1)[0][0])
 
-    evaluation = bring(qtbot, tabs, "Evaluation", "Learning curves")
+    evaluation = bring(qtbot, tabs, "Evaluation", "Curves")
     assert evaluation.epochs.epoch == 1
     lines = evaluation.figure_view.figure().panels[0].layers
     assert next(x for x in lines if x.name == "Chosen epoch").x.tolist() == [1, 1]

@@ -159,7 +159,9 @@ def test_that_a_leak_is_carried_by_every_figure(build_run):
 def test_that_two_rows_name_the_null_and_the_biases(two_class_run):
     figure = row_correlation(two_class_run)
     null = softmax_null(two_class_run, ("AD", "NC")).predicted_slope
-    assert figure.panels[0].title == f"without class information: {null:.2f}".replace("-", "−")
+    assert figure.panels[0].title == f"null, without class information: {null:.2f}".replace(
+        "-", "−"
+    )
     bias = two_class_run.fc_history.bias[-1]
     assert f"Biases: AD {bias[0]:.3g}, NC {bias[1]:.3g}." in figure.caption
 
