@@ -49,10 +49,6 @@ __all__ = [
 ]
 
 
-# What this program itself writes beside scans and exported slices.
-_OWN_FILES = (KEY_FILE, "manifest.csv")
-
-
 def scan_folder(
     folder: Path,
     *,
@@ -285,7 +281,7 @@ class _Gathering:
     def _list_others(self, files: Sequence[str]) -> None:
         table = self.layout.table
         for file in files:
-            if file in _OWN_FILES or (table is not None and table == self.root / file):
+            if file == KEY_FILE or (table is not None and table == self.root / file):
                 continue
             self.skipped.append(
                 Skipped(

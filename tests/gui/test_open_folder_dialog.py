@@ -109,6 +109,15 @@ def test_that_nothing_is_scanned_before_it_is_confirmed(qtbot, window, tmp_path)
     assert not (window.session.data_folder / "cohorts").exists()
 
 
+def test_that_the_classes_are_at_the_top_where_nothing_is_left_out(qtbot, window, tmp_path):
+    dialog = ask(qtbot, window, make_folder(tmp_path / "scans", subjects=3))
+    tops = [
+        widget.mapTo(dialog, widget.rect().topLeft()).y()
+        for widget in (dialog._classes, dialog._rows)
+    ]
+    assert abs(tops[0] - tops[1]) <= 4
+
+
 def test_that_enter_scans_what_is_shown(qtbot, window, tmp_path):
     window.session.open_paths([make_folder(tmp_path / "scans", subjects=3)])
     with qtbot.waitSignal(window.session.cohort_opened, timeout=LIMIT_MS):
