@@ -73,15 +73,17 @@ def figures_over(make: Maker, epochs: Sequence[int]) -> Operation[list[Figure]]:
     figures = []
     for done, epoch in enumerate(epochs):
         yield Progress(f"Computing epoch {epoch}", done, 2 * len(epochs))
-        figures.append(_said(epoch, (yield from finished(make(epoch)))))
+        figures.append(_said(epoch, (yield from finished(make(epoch))), max(epochs)))
     return on_common_axes(figures)
 
 
-def _said(epoch: int, figure: Figure) -> Figure:
+def _said(epoch: int, figure: Figure, last: int) -> Figure:
     """Return the figure with its epoch in its title."""
+    # As wide as the last one, by spaces of a digit's width, so that every title breaks alike.
+    number = str(epoch).rjust(len(str(last)), "\N{FIGURE SPACE}")
     if re.search(rf"\bepoch {epoch}\b", figure.title):
         return figure
-    return replace(figure, title=f"{figure.title}, epoch {epoch}")
+    return replace(figure, title=f"{figure.title}, epoch {number}")
 
 
 def on_common_axes(figures: Sequence[Figure]) -> list[Figure]:
@@ -245,7 +247,7 @@ def _same_scale(panels: Sequence[Panel]) -> tuple[Panel, ...]:
 
 
 def _without_epoch(title: str) -> str:
-    return re.sub(r",? epoch \d+$", "", title)
+    return re.sub(r",? epoch \s*\d+$", "", title)
 
 
 def _of_one_size(frames: Sequence[bytes]) -> list[Any]:

@@ -31,6 +31,9 @@ from mrifcl_gui.report_view import ReportView
 from mrifcl_gui.selection import Selection
 from mrifcl_gui.slice_panel import SlicePanel
 
+# Where a click on a dot or a picture chooses a slice or a feature.
+_TABS_OF_SLICES = ("FCL weights", "Features", "Maps")
+
 
 class AnalysisTabs(QWidget):
     """Figures and tables of one run, and of several side by side.
@@ -217,6 +220,7 @@ class AnalysisTabs(QWidget):
     def _on_selection(self) -> None:
         for tab in self.figure_tabs:
             tab.show_selection(self.selection)
+        self._show_slice_panel()
 
     def _on_tab_drawn(self) -> None:
         tab = self.sender()
@@ -241,6 +245,17 @@ class AnalysisTabs(QWidget):
         self.audit.set_active(current is self.audit)
         self.comparison.set_active(current is self.comparison)
         self.honesty.set_active(current is self.honesty)
+        self._show_slice_panel()
+
+    def _show_slice_panel(self) -> None:
+        """Give the slice its room only where something on screen can choose one."""
+        has_dots = self.tabs.currentWidget() in self.figure_tabs
+        is_chosen = self.selection.row is not None or self.selection.channel is not None
+        self.slice_panel.setVisible(has_dots and (is_chosen or self._is_empty_panel_useful()))
+
+    def _is_empty_panel_useful(self) -> bool:
+        current = self.tabs.currentWidget()
+        return isinstance(current, FigureTab) and current.title in _TABS_OF_SLICES
 
 
 def _facts(run: Run) -> str:

@@ -188,8 +188,8 @@ def dispersion_table(run: Run, part: str = "test") -> Table:
             "relative_spread",
         ),
         rows=tuple(rows),
-        caption="Logits of the last epoch's network. Compare runs by relative_spread: the scale "
-        "of logits grows with training.",
+        caption="Logits of the last epoch's network. Compare runs by the relative spread: the "
+        "scale of logits grows with training.",
         warning=run.warning,
     )
 

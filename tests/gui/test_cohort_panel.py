@@ -109,16 +109,6 @@ def test_that_the_header_counts_subjects_by_class(shown):
     assert "6 subjects, 7 scans, 6 slices" in texts
 
 
-def test_that_the_header_keeps_its_line_while_it_is_written_anew(shown):
-    scan_list = shown.scan_list
-    for _ in range(2):
-        scan_list.show_cohort(shown.cohort)
-        scan_list.layout().activate()
-        header = scan_list.layout().itemAt(0).geometry()
-        assert header.height() >= 10
-        assert header.bottom() < scan_list.filter_box.y()
-
-
 def test_that_all_words_of_the_filter_must_occur(qtbot, shown):
     qtbot.keyClicks(shown.scan_list.filter_box, "ad certain")
     assert cells(shown, Column.SESSION) == ["MR2"]
