@@ -19,7 +19,15 @@ from PySide6.QtGui import (
     QPen,
     QShowEvent,
 )
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QGraphicsScene,
+    QHBoxLayout,
+    QLabel,
+    QSlider,
+    QVBoxLayout,
+    QWidget,
+)
 
 from core.figure import GREEN, Symbol
 from core.progress import BatchDone, EpochMetrics
@@ -477,6 +485,8 @@ class _EpochPlot(pg.PlotWidget):
 
     def __init__(self, title: str, parent: QWidget | None, *, high: float = 1.0) -> None:
         super().__init__(parent, axisItems={"bottom": _EpochAxis("bottom")})
+        # As in FigureView: an index of places may keep items that are gone.
+        self.scene().setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
         self._epochs, self._high, self._is_zoomed = 1, high, False
         self._low, self._is_log = 0.0, False
         self.setAccessibleName(title)

@@ -11,6 +11,7 @@ from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, QTimer, Signal
 from PySide6.QtGui import QContextMenuEvent, QFont, QPalette, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QFrame,
+    QGraphicsScene,
     QLabel,
     QMenu,
     QScrollArea,
@@ -164,6 +165,9 @@ class FigureView(QWidget):
         # Right drags zoom; the menu opens on a right click without a drag.
         graphics.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
         graphics.setAccessibleName(self.tr("Figure"))
+        # Texts change their extent while they are painted; an index of places would then keep
+        # items that are gone, and crash.
+        graphics.scene().setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
         graphics.scene().sigMouseMoved.connect(self._on_mouse_moved)
         graphics.scene().sigMouseClicked.connect(self._on_mouse_clicked)
         return graphics
