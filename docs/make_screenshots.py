@@ -28,6 +28,18 @@ from mrifcl_gui.theme import apply_theme
 
 IMAGES = Path(__file__).resolve().parent / "images"
 LIMIT_SECONDS = 900
+TABS_TAKEN = (
+    "FCL weights",
+    "Features",
+    "Correlation",
+    "Evaluation",
+    "Collapse",
+    "Maps",
+    "Table 2",
+    "Honesty",
+    "Audit",
+    "Report",
+)
 _DARK = {
     QPalette.ColorRole.Window: "#2b2b2b",
     QPalette.ColorRole.WindowText: "#f0f0f0",
@@ -98,7 +110,7 @@ def take_all(photographer: Photographer, epochs: int) -> None:
     photographer.settle(6.0)  # until the rows of ended jobs have gone
     photographer.take("cohort")
     runs = [
-        config.change(DEMO_SETTINGS, {"epochs": epochs, "mode": mode})
+        config.change(DEMO_SETTINGS, {"epochs": epochs, "mode": mode, "features_every": 3})
         for mode in ("subject", "slice")
     ]
     if len(list(session.runs_folder.glob("*"))) < len(runs):
@@ -113,9 +125,11 @@ def take_all(photographer: Photographer, epochs: int) -> None:
     photographer.take("runs")
     session.open_runs(paths)
     photographer.wait(lambda: window.analysis_tabs.run is not None)
-    for title in ("FCL weights", "Features", "Correlation", "Evaluation", "Table 2"):
+    for title in TABS_TAKEN:
         _open_tab(window, title)
         photographer.settle(1.0)
+        if title == "Maps":
+            photographer.settle(7.0)  # until the row of the task that made them has gone
         name = title.lower().removeprefix("fcl ").replace(" ", "")
         photographer.take(f"analyse-{name}")
 

@@ -14,6 +14,7 @@ import core
 _PACKAGES = ("torch", "torchvision", "PySide6_Essentials", "pyqtgraph", "nibabel", "numpy")
 
 _SHORTCUTS = """Places: Ctrl+1 Cohort, Ctrl+2 Train, Ctrl+3 Runs, Ctrl+4 Analyse
+User guide: F1    this list: Ctrl+F1
 Open a folder of scans: Ctrl+O    a cohort or run: Ctrl+Shift+O    quit: Ctrl+Q
 Undo, redo changes of the cohort: Ctrl+Z, Ctrl+Shift+Z    audit of the split: Ctrl+Shift+A
 
@@ -58,7 +59,7 @@ def device_text() -> str:
     if has_driver and is_cpu_build:
         return (
             "Device: CPU. There is an NVIDIA GPU, but this is a CPU build of torch: install "
-            "the CUDA build of the same version (see README)."
+            "the CUDA build of the same version (Help > User guide, Train, has how)."
         )
     if has_driver:
         return "Device: NVIDIA GPU"

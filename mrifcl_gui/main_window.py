@@ -50,6 +50,7 @@ from mrifcl_gui.about import device_text, show_about, show_shortcuts
 from mrifcl_gui.analysis_tabs import AnalysisTabs
 from mrifcl_gui.audit_page import AuditWindow
 from mrifcl_gui.cohort_panel import CohortPanel
+from mrifcl_gui.guide_window import GUIDE, MATHS, TUTORIAL, GuideWindow
 from mrifcl_gui.job import Job, cancel_and_wait, running_jobs
 from mrifcl_gui.messages import show_error, text_of
 from mrifcl_gui.notification import tell_of
@@ -89,6 +90,7 @@ class MainWindow(QMainWindow):
         self._places = QStackedWidget(self)
         self._rail: list[QToolButton] = []
         self._queue_window: QueueWindow | None = None
+        self._guide: GuideWindow | None = None
         self._moved: ScannedCohort | None = None
         self._comparing = False
         self._awaits_slices = False
@@ -195,10 +197,14 @@ class MainWindow(QMainWindow):
         help_menu = bar.addMenu(self.tr("&Help"))
         self._add(
             help_menu,
-            self.tr("&Shortcuts"),
-            self._on_shortcuts,
+            self.tr("&User guide"),
+            self._on_guide,
             QKeySequence.StandardKey.HelpContents,
         )
+        self._add(help_menu, self.tr("&Tutorial"), self._on_tutorial)
+        self._add(help_menu, self.tr("&Maths of the figures"), self._on_maths)
+        help_menu.addSeparator()
+        self._add(help_menu, self.tr("&Shortcuts"), self._on_shortcuts, "Ctrl+F1")
         self._add(help_menu, self.tr("&About MRI-FCL"), self._on_about)
 
     def _add(
@@ -776,6 +782,20 @@ class MainWindow(QMainWindow):
 
     def _on_shortcuts(self) -> None:
         show_shortcuts(self)
+
+    def _on_guide(self) -> None:
+        self._show_guide(GUIDE)
+
+    def _on_tutorial(self) -> None:
+        self._show_guide(TUTORIAL)
+
+    def _on_maths(self) -> None:
+        self._show_guide(MATHS)
+
+    def _show_guide(self, file: str) -> None:
+        if self._guide is None:
+            self._guide = GuideWindow(self)
+        self._guide.show_page(file)
 
     # Qt
 
