@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -32,6 +33,7 @@ for _name in ("lightning_fabric", "lightning.fabric"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 # The first process may cut the slices of a whole cohort while the others wait for it.
 _PATIENCE = timedelta(hours=6)
+_GLOO_REST_SECONDS = 0.5
 
 
 class Engine:
@@ -164,6 +166,9 @@ class Engine:
     def close(self) -> None:
         """Leave the other processes, so that another training can begin."""
         if self._is_parallel and torch.distributed.is_initialized():
+            # gloo's threads still drop the tensors of the last sums, for which they need
+            # Python's lock. Who frees the group then, and holds that lock, waits for ever.
+            time.sleep(_GLOO_REST_SECONDS)
             torch.distributed.destroy_process_group()
         torch.use_deterministic_algorithms(self._was_deterministic)
 
