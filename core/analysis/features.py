@@ -116,6 +116,7 @@ def feature_clouds(
     features = [features_of(run, part=part, by=by) for run in runs]
     columns = [runs[0].classes.index(label) for label in chosen]
     limits = _limits([item.logits[:, columns] for item in features])
+    is_split_alike = len({run.record.get("split_mode") for run in runs}) == 1
     panels = tuple(
         _cloud_panel(
             run,
@@ -123,7 +124,8 @@ def feature_clouds(
             chosen,
             limits=limits,
             paper_colours=paper_colours,
-            title=f"({letter}) {run.network_title}, {regime_text(run)}",
+            title=f"({letter}) {run.network_title}, {regime_text(run)}"
+            + ("" if is_split_alike else f"\nsplit {run.split_text}"),
         )
         for letter, run, item in zip("abcd", runs, features, strict=False)
     )
