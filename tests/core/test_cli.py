@@ -249,6 +249,7 @@ def test_that_check_tells_files_that_changed(cohort, tmp_path, capsys):
     assert main.main(["check", str(tmp_path)]) == 1
 
 
+@pytest.mark.slow
 def test_that_the_3d_cnn_is_trained_resumed_and_analysed_by_commands(tmp_path, capsys):
     heads = make_volumes(tmp_path / "heads")
     cohort = tmp_path / "H.mrifcl"

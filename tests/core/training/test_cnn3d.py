@@ -184,6 +184,7 @@ def test_that_two_processes_give_what_one_gives(heads, tmp_path):
 # ------------------------------------------------------------------ what comes after
 
 
+@pytest.mark.slow
 def test_that_its_run_is_analysed_compared_and_reported(run, tmp_path):
     files = run_to_end(tasks.analyse(run.path, tmp_path / "analysis"))
     names = {path.name for path in (*files.figures, *files.tables)}

@@ -156,6 +156,7 @@ def test_that_half_precision_trains_and_is_recorded(cohort, small, tmp_path):
     assert 0 < largest_difference(run, exact) < 0.05
 
 
+@pytest.mark.slow
 def test_that_torchrun_starts_one_run_and_gives_what_one_process_gives(cohort, small, tmp_path):
     one = train(cohort, change(small, {"epochs": 2}), tmp_path / "one")
     options = ["--network", "cnn2d", "--epochs", "2", "--size", "32", "--batch", "8"]

@@ -26,6 +26,7 @@ FILES = {
     "run.json",
     "run.json.bak",
     "log.txt",
+    "validation_logits.f32",
     "split.csv",
     "history.csv",
     "network.safetensors",
