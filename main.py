@@ -12,6 +12,11 @@ def main(arguments: list[str] | None = None) -> int:
     # First, before Qt or torch: a frozen program's child processes enter here too.
     multiprocessing.freeze_support()
     given = sys.argv[1:] if arguments is None else arguments
+    from core.process_start import prepare_process
+
+    prepare_process()
+    if not given:
+        return _window([], is_program=arguments is None)
     from core.child_process import is_child_call, serve_as_child
 
     if is_child_call(given):
@@ -20,6 +25,12 @@ def main(arguments: list[str] | None = None) -> int:
         from core.training.ranks import serve_as_rank
 
         return serve_as_rank()
+    if given[:1] == ["--self-test"]:
+        return _self_test(given[1:])
+    if given[:1] == ["--self-test-window"]:  # started by the self-test
+        from mrifcl_gui.self_test_window import show_once
+
+        return show_once(given[1:])
     from core.cli import is_command, run_command
 
     if is_command(given):
@@ -27,9 +38,28 @@ def main(arguments: list[str] | None = None) -> int:
         if not window_on:
             return status
         given = [str(path) for path in window_on]
-    from mrifcl_gui.app import run_window
+    return _window(given, is_program=arguments is None)
 
-    return run_window(given)
+
+def _window(paths: list[str], *, is_program: bool) -> int:
+    """Open the window; as a program, end the process with it."""
+    from mrifcl_gui.app import leave, run_window
+
+    status = run_window(paths, leaves=is_program)
+    if is_program:
+        leave(status)
+    return status
+
+
+def _self_test(arguments: list[str]) -> int:
+    """Try each part of this copy; a file that is named takes what is said, too."""
+    from core.self_test import run_self_test
+
+    def say(line: str) -> None:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+    return run_self_test(say, report=Path(arguments[0]) if arguments else None)
 
 
 def _print_page(page: str, path: Path) -> None:

@@ -25,7 +25,8 @@ from PySide6.QtWidgets import QApplication
 
 from core.analysis.fc_rows import CURVE_POINTS, FIT_LOOKS, feature_ids
 from core.analysis.fitting import fit_series
-from core.figure import BLUE, SKY, VERMILLION, Axis, Band, Curve, Figure, Layer, Panel, Scatter
+from core.colours import BLUE, SKY, VERMILLION
+from core.figure import Axis, Band, Curve, Figure, Layer, Panel, Scatter
 from mrifcl_gui.figure_view import FigureView
 
 SIZE = (900, 640)

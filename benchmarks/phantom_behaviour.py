@@ -19,7 +19,7 @@ from scipy import ndimage, optimize
 from torch import nn
 
 from core.data import phantom
-from core.training.network import CustomCnn2d
+from core.training.custom_cnn import CustomCnn2d
 
 SHARES = (5, 2, 3)
 

@@ -7,16 +7,17 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 # A virus scanner or a cloud drive holds a fresh file for a moment; Windows then refuses to
 # replace it.
 _PATIENCE_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
 _SUFFIX = ".part"
 _BLOCK = 1 << 22
+T = TypeVar("T")
 
 
 @contextmanager
@@ -63,14 +64,23 @@ def replace(source: Path, target: Path) -> None:
     OSError
         If it is still held after some seconds, or the file system refuses.
     """
+    patiently(lambda: source.replace(target))
+
+
+def patiently(call: Callable[[], T]) -> T:
+    """Return what ``call`` gives; wait a little while where another program holds its file.
+
+    Raises
+    ------
+    OSError
+        If it is still held after some seconds, or the file system refuses.
+    """
     for seconds in _PATIENCE_SECONDS:
         try:
-            source.replace(target)
+            return call()
         except PermissionError:
             time.sleep(seconds)
-        else:
-            return
-    source.replace(target)
+    return call()
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -87,11 +97,15 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove temporary files in ``folder`` that a killed program left; nobody may write there."""
+def remove_leftovers(folder: Path, *, older_than: float = 0.0) -> None:
+    """Remove temporary files in ``folder`` that a killed program left.
+
+    Only those older than so many seconds; without that, nobody else may write there.
+    """
     for path in folder.glob(f".*{_SUFFIX}"):
         with contextlib.suppress(OSError):
-            path.unlink()
+            if not older_than or time.time() - path.stat().st_mtime > older_than:
+                path.unlink()
 
 
 class HashingWriter:

@@ -17,7 +17,6 @@ import logging
 import math
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
@@ -31,6 +30,7 @@ from numpy.typing import NDArray
 
 from core import errors
 from core.errors import MriFclError
+from core.process_start import own_command
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ CHILD_ARGUMENT = "--child-task"
 # Each task is a function of one payload that returns a ChildResult. A table, not any dotted
 # name: the hidden argument must not be a way to call whatever there is.
 TASKS: dict[str, str] = {
+    "check-gpu": "core.training.gpu_check:check_in_child",
     "embed": "core.analysis.projection_child:embed_in_child",
     "decode-dicom": "core.data.dicom_codecs:decode_in_child",
     "open-weights": "core.training.weights_child:open_in_child",
@@ -202,22 +203,12 @@ class ChildCall:
             child.kill()
 
 
-def _child_command(task_name: str) -> list[str]:
-    if getattr(sys, "frozen", False):
-        return [sys.executable, CHILD_ARGUMENT, task_name]
-    return [sys.executable, "-B", str(_main_file()), CHILD_ARGUMENT, task_name]
-
-
-def _main_file() -> Path:
-    return Path(__file__).resolve().parents[1] / "main.py"
-
-
 @contextlib.contextmanager
 def _started_child(task_name: str) -> Iterator[subprocess.Popen[bytes]]:
     # One thread: each further one maps address space that counts against the limit.
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     child = subprocess.Popen(
-        _child_command(task_name),
+        own_command(CHILD_ARGUMENT, task_name),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         # What a library complains about may quote the header: it goes nowhere.

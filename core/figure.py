@@ -11,27 +11,57 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import text_file
+from core.colours import (
+    BAD_GROUND,
+    BLACK,
+    BLUE,
+    CLASS_COLOURS,
+    GOOD_GROUND,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+)
 
 Array = NDArray[Any]
 Symbol = Literal["circle", "square", "triangle", "diamond", "cross"]
 LineStyle = Literal["solid", "dashed", "dotted", "dashdot"]
 
-# Okabe & Ito (2008): told apart with any colour vision. Index = order of further classes.
-BLUE, VERMILLION, ORANGE = "#0072B2", "#D55E00", "#E69F00"
-GREEN, SKY, PURPLE, GREY, BLACK = "#009E73", "#56B4E9", "#CC79A7", "#777777", "#222222"
 _CLASS_COLOURS = {"AD": VERMILLION, "MCI": ORANGE, "NC": BLUE}
 _CLASS_SYMBOLS: dict[str, Symbol] = {"AD": "circle", "MCI": "triangle", "NC": "square"}
 _PAPER_COLOURS = {"AD": "#0000FF", "NC": "#FF0000"}
+# Index = order of further classes.
 _OTHER_COLOURS = (GREEN, PURPLE, SKY, "#F0E442", BLACK)
 _OTHER_SYMBOLS: tuple[Symbol, ...] = ("diamond", "cross", "circle", "square", "triangle")
+
+
+_preset = CLASS_COLOURS[0]
+
+
+def use_class_colours(preset: str) -> None:
+    """Draw classes in the colours of ``preset`` from now on, in every figure of this process.
+
+    Parameters
+    ----------
+    preset : {"okabe-ito", "paper"}
+        ``paper``: AD blue, NC red, as in Khagi & Kwon (2022), Fig. 2. Classes that the paper
+        does not have, such as MCI, keep their colours; symbols stay as they are.
+    """
+    global _preset
+    if preset not in CLASS_COLOURS:
+        raise ValueError(f"no class colours are called '{preset}'")
+    _preset = preset
 
 
 def class_colour(label: str, order: int = 0, *, paper: bool = False) -> str:
     """Return the colour of a class; ``order`` tells apart classes without a fixed colour.
 
-    ``paper`` gives the colours of Khagi & Kwon (2022), Fig. 2: AD blue, NC red.
+    ``paper`` gives the colours of Khagi & Kwon (2022), Fig. 2, whatever the preset: AD blue,
+    NC red.
     """
-    if paper and label in _PAPER_COLOURS:
+    if (paper or _preset == "paper") and label in _PAPER_COLOURS:
         return _PAPER_COLOURS[label]
     return _CLASS_COLOURS.get(label, _OTHER_COLOURS[order % len(_OTHER_COLOURS)])
 
@@ -171,6 +201,24 @@ class Panel:
 
 
 @dataclass(frozen=True)
+class Badge:
+    """A verdict that is always seen beside a figure: a sign and words, and a colour with them."""
+
+    words: str
+    is_good: bool
+
+    @property
+    def text(self) -> str:
+        """The sign and the words."""
+        return f"{'✓' if self.is_good else '✗'} {self.words}"
+
+    @property
+    def colour(self) -> str:
+        """The ground below its white letters."""
+        return GOOD_GROUND if self.is_good else BAD_GROUND
+
+
+@dataclass(frozen=True)
 class Figure:
     """A figure of one or more panels.
 
@@ -188,6 +236,8 @@ class Figure:
         What is seen, in one or two sentences, with the source.
     warning : str
         Printed in red where the numbers must not be taken at face value (a leaking split).
+    badges : tuple of Badge
+        Printed below the title.
     """
 
     name: str
@@ -196,6 +246,7 @@ class Figure:
     columns: int = 1
     caption: str = ""
     warning: str = ""
+    badges: tuple[Badge, ...] = ()
 
     def table(self) -> Table:
         """Return every drawn point as one long table: the CSV of the picture."""

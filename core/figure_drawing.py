@@ -31,6 +31,8 @@ _DASHES: dict[str, Any] = {
     "dotted": (0, (1, 1.5)),
     "dashdot": (0, (4, 1.5, 1, 1.5)),
 }
+# Pixels a side that a heat map has at least in a file.
+_FINE = 240
 # Tried after DejaVu Sans, so that a Korean, Japanese or Chinese class name is no row of boxes.
 _EAST_ASIAN_FONTS = (
     "Noto Sans CJK KR",
@@ -192,20 +194,33 @@ class _BarGroup:
 
 
 def _draw_heat_map(axes: Any, layer: HeatMap, order: int, size: float) -> Any:  # noqa: ANN401
+    colours = heat_map_colours(layer)
+    n_rows, n_columns = colours.shape[:2]
     image = axes.imshow(
-        heat_map_colours(layer), aspect="auto", interpolation="nearest", zorder=order
+        _enlarged(colours),
+        aspect="auto",
+        extent=(-0.5, n_columns - 0.5, n_rows - 0.5, -0.5),
+        interpolation="none",
+        zorder=order,
     )
     if layer.has_scale:
         _add_colour_scale(axes, layer, size)
     return image
 
 
+def _enlarged(pixels: Any) -> Any:  # noqa: ANN401
+    """Repeat whole cells up to a size at which a viewer of SVG that blurs pixels blurs no cell."""
+    times = [max(1, -(-_FINE // length)) for length in pixels.shape[:2]]
+    return pixels.repeat(times[0], axis=0).repeat(times[1], axis=1)
+
+
 def _add_colour_scale(axes: Any, layer: HeatMap, size: float) -> None:  # noqa: ANN401
     low, high = heat_map_range(layer)
     scale = axes.inset_axes((1.025, 0, 0.035, 1))
     scale.imshow(
-        colour_scale(256, diverging=layer.diverging)[:, None],
+        _enlarged(colour_scale(256, diverging=layer.diverging)[:, None]),
         aspect="auto",
+        interpolation="none",
         origin="lower",
         extent=(0, 1, low, high),
     )
@@ -213,6 +228,7 @@ def _add_colour_scale(axes: Any, layer: HeatMap, size: float) -> None:  # noqa: 
     scale.yaxis.tick_right()
     scale.yaxis.set_label_position("right")
     scale.tick_params(labelsize=size - 1.5)
+    scale.yaxis.get_offset_text().set_fontsize(size - 1.5)
     scale.set_ylabel(layer.name, fontsize=size - 1)
 
 
@@ -223,13 +239,13 @@ def _draw_image(axes: Any, layer: Image, order: int, size: float) -> Any:  # noq
             np.asarray(layer.pixels, dtype=np.float64),
             cmap="gray",
             aspect="auto",
-            interpolation="nearest",
+            interpolation="none",
             zorder=order,
         )
     scale = overlay_scale(layer)
     if scale.has_scale:
         _add_colour_scale(axes, scale, size)
-    return axes.imshow(overlaid(layer), aspect="auto", interpolation="nearest", zorder=order)
+    return axes.imshow(overlaid(layer), aspect="auto", interpolation="none", zorder=order)
 
 
 def _draw_letters(axes: Any, layer: Image, size: float) -> None:  # noqa: ANN401

@@ -6,6 +6,9 @@ import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from core import atomic_file, text_file
 from core.errors import MriFclError, SettingsError
@@ -15,6 +18,9 @@ from core.figure_layout import FOOTER as FOOTER  # so that the door names all it
 from core.progress import Operation, Progress
 
 FORMATS = ("png", "svg", "csv")
+# Least and largest width on paper (mm), and resolution (pixels an inch), that can be asked for.
+WIDTHS_MM = (60, 300)
+RESOLUTIONS = (50, 600)
 
 
 def write_figure(
@@ -49,8 +55,10 @@ def write_figure(
     paths = [folder / f"{figure.name}.{suffix}" for suffix in formats]
     for path in paths:
         _check_suffix(path, FORMATS)
-    for path in paths:
-        _write(figure, path, width_mm=width_mm, dpi=dpi)
+    for path, content in zip(
+        paths, figure_contents(figure, formats, width_mm=width_mm, dpi=dpi), strict=True
+    ):
+        atomic_file.write_bytes(path, content)
     return paths
 
 
@@ -61,27 +69,33 @@ def write_png(figure: Figure, path: Path, *, width_mm: float = 180, dpi: int = 3
 
 def write_svg(figure: Figure, path: Path, *, width_mm: float = 180) -> None:
     """Write ``figure`` as SVG, atomically; letters are outlines, so every viewer shows the same."""
-    atomic_file.write_bytes(path, _svg_bytes(figure, width_mm=width_mm))
+    atomic_file.write_bytes(path, figure_contents(figure, ("svg",), width_mm=width_mm)[0])
 
 
 def figure_png_bytes(figure: Figure, *, width_mm: float = 180, dpi: int = 300) -> bytes:
     """Return ``figure`` as a PNG, the same bytes for the same figure."""
-    with matplotlib_settings():
-        drawing = draw_figure(figure, width_mm=width_mm)
-        drawing.dpi = dpi
-        buffer = io.BytesIO()
-        drawing.canvas.print_png(buffer, metadata={"Software": None})
-    return buffer.getvalue()
+    return figure_contents(figure, ("png",), width_mm=width_mm, dpi=dpi)[0]
 
 
-def figure_bytes(figure: Figure, suffix: str, *, width_mm: float = 180, dpi: int = 300) -> bytes:
-    """Return what a file of ``figure`` holds; ``suffix`` is one of ``FORMATS``."""
-    if suffix == "png":
-        return figure_png_bytes(figure, width_mm=width_mm, dpi=dpi)
-    if suffix == "svg":
-        return _svg_bytes(figure, width_mm=width_mm)
-    table = figure.table()
-    return text_file.csv_text(table.columns, table.rows).encode()
+def figure_contents(
+    figure: Figure, formats: Sequence[str] = FORMATS, *, width_mm: float = 180, dpi: int = 300
+) -> list[bytes]:
+    """Return what the files of ``figure`` hold, in the order of ``formats``.
+
+    PNG and SVG are of one drawing: they cannot differ, and laying it out takes longest.
+    """
+    contents: dict[str, bytes] = {}
+    if "csv" in formats:
+        table = figure.table()
+        contents["csv"] = text_file.csv_text(table.columns, table.rows).encode()
+    if {"png", "svg"} & set(formats):
+        with matplotlib_settings():
+            drawing = draw_figure(figure, width_mm=width_mm)
+            if "svg" in formats:
+                contents["svg"] = _printed_svg(drawing)
+            if "png" in formats:
+                contents["png"] = _printed_png(drawing, dpi)
+    return [contents[suffix] for suffix in formats]
 
 
 def save_figure(
@@ -98,8 +112,10 @@ def save_figure(
     """
     _check_suffix(path, FORMATS)
     yield Progress(f"Saving {path.name}", 0, 1)
+    suffix = path.suffix.lower().lstrip(".")
     with plain_write_errors(path):
-        _write(figure, path, width_mm=width_mm, dpi=dpi)
+        content = figure_contents(figure, (suffix,), width_mm=width_mm, dpi=dpi)[0]
+        atomic_file.write_bytes(path, content)
     yield Progress(f"Saving {path.name}", 1, 1)
     return path
 
@@ -114,30 +130,45 @@ def save_table(table: Table, path: Path) -> Operation[Path]:
     return path
 
 
+def save_comma_csv(shown: Figure | Table, path: Path) -> Operation[Path]:
+    """Write a table, or the points of a figure, with semicolons and decimal commas.
+
+    For spreadsheets of countries that write 0,5; other programs read the usual CSV. Return the
+    path. Raises as ``save_figure``.
+    """
+    _check_suffix(path, ("csv",))
+    yield Progress(f"Saving {path.name}", 0, 1)
+    table = shown.table() if isinstance(shown, Figure) else shown
+    with plain_write_errors(path):
+        atomic_file.write_text(path, text_file.comma_csv_text(table.columns, table.rows))
+    yield Progress(f"Saving {path.name}", 1, 1)
+    return path
+
+
 def draw_png(figure: Figure, *, width_mm: float = 180, dpi: int = 200) -> Operation[bytes]:
     """Return ``figure`` as PNG bytes, for the clipboard."""
     yield Progress("Drawing the picture", 0, 1)
     return figure_png_bytes(figure, width_mm=width_mm, dpi=dpi)
 
 
-def _write(figure: Figure, path: Path, *, width_mm: float, dpi: int) -> None:
-    suffix = path.suffix.lower()
-    if suffix == ".png":
-        write_png(figure, path, width_mm=width_mm, dpi=dpi)
-    elif suffix == ".svg":
-        write_svg(figure, path, width_mm=width_mm)
-    else:
-        figure.table().write(path)
-
-
-def _svg_bytes(figure: Figure, *, width_mm: float) -> bytes:
+def _printed_svg(drawing: Any) -> bytes:  # noqa: ANN401 - matplotlib is untyped here
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    with matplotlib_settings():
-        drawing = draw_figure(figure, width_mm=width_mm)
-        buffer = io.BytesIO()
-        without_origin = {"Date": None, "Creator": None}
-        FigureCanvasSVG(drawing).print_svg(buffer, metadata=without_origin)
+    buffer = io.BytesIO()
+    FigureCanvasSVG(drawing).print_svg(buffer, metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def _printed_png(drawing: Any, dpi: int) -> bytes:  # noqa: ANN401
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    drawing.dpi = dpi
+    canvas = FigureCanvasAgg(drawing)
+    canvas.draw()
+    pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    buffer = io.BytesIO()
+    pixels.save(buffer, "png", dpi=(dpi, dpi))
     return buffer.getvalue()
 
 

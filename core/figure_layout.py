@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from core.colours import ON_GROUND
 from core.figure import Figure, Image, Panel
 from core.figure_boxes import PanelBoxes
 from core.figure_geometry import panel_limits, tick_names
@@ -126,7 +127,10 @@ def _set_box(
 
 def _margins(drawing: Any, axes: Any) -> tuple[float, float, float, float]:  # noqa: ANN401
     """Return what a panel's labels need left, right, above and below its axes (inch)."""
-    outer = axes.get_tightbbox(drawing.canvas.get_renderer())
+    # Of what is inside only the colour scale has labels that stand out.
+    outer = axes.get_tightbbox(
+        drawing.canvas.get_renderer(), bbox_extra_artists=list(axes.child_axes)
+    )
     inner = axes.get_window_extent()
     needs = (inner.x0 - outer.x0, outer.x1 - inner.x1, outer.y1 - inner.y1, inner.y0 - outer.y0)
     left, right, above, below = (max(0.0, float(need)) / LAYOUT_DPI for need in needs)
@@ -198,17 +202,25 @@ class _TextBlocks:
             return (ruler.wrap(text, width, points * 1.02), points, style) if text else ("", 0, {})
 
         self._title = block(figure.title, size + 2)
+        self._badges = figure.badges
+        self._badge_size = size
         self._foot = [
             block(figure.warning, size, color=_RED),
             block(figure.caption, size - 0.5, color=_INK),
             block(FOOTER, max(size - 2, 5.5), color=_SOFT_INK),
         ]
         self._foot = [item for item in self._foot if item[0]]
-        self.above = _height(self._title) + (2.5 * MM if self._title[0] else 0)
+        self._below_title = _height(self._title) + (2.5 * MM if self._title[0] else 0)
+        self.above = self._below_title + len(figure.badges) * self._badge_height
         self.below = sum(_height(item) + 1.5 * MM for item in self._foot) + 1 * MM
+
+    @property
+    def _badge_height(self) -> float:
+        return 1.9 * self._badge_size / 72 + 1.5 * MM
 
     def draw(self, drawing: Any) -> None:  # noqa: ANN401
         width, height = drawing.get_size_inches()
+        self._draw_badges(drawing)
         text, points, _ = self._title
         if text:
             drawing.text(
@@ -226,6 +238,22 @@ class _TextBlocks:
                 _PAD / width, y / height, text, fontsize=points, va="top", linespacing=1.2, **style
             )
             y -= _height((text, points, style)) + 1.5 * MM
+
+    def _draw_badges(self, drawing: Any) -> None:  # noqa: ANN401
+        height = float(drawing.get_figheight())
+        y = height - _PAD - self._below_title
+        for badge in self._badges:
+            drawing.text(
+                0.5,
+                (y - self._badge_height / 2 + 0.75 * MM) / height,
+                badge.text,
+                fontsize=self._badge_size,
+                color=ON_GROUND,
+                ha="center",
+                va="center",
+                bbox={"boxstyle": "round,pad=0.35", "facecolor": badge.colour, "linewidth": 0},
+            )
+            y -= self._badge_height
 
 
 def _height(block: tuple[str, float, dict[str, Any]]) -> float:

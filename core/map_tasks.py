@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from core import figure_file, tasks
 from core.analysis import activation_map, map_figures
 from core.analysis.activation_map import SliceMaps, Which
+from core.analysis.cube_planes import PLANES, CubeMaps, map_on_grid
 from core.analysis.map_volume import MapPictures, MapVolume, maps_on_pictures, stack_maps
+from core.config import CubeSettings
 from core.data.cohort import Cohort, Scan, load_cohort
 from core.errors import AnalysisError, RunError
 from core.figure import Figure
@@ -66,7 +68,7 @@ def maps_grid(
     opacity: float = 0.6,
 ) -> Operation[Figure]:
     """Return maps of telling slices: the most or least certain, right or wrong."""
-    rows = activation_map.choose_rows(run, which, part=part, count=count)
+    rows = activation_map.choose_rows(run, which, part=part, count=_items(run, count))
     maps = yield from activation_maps(run, rows)
     return map_figures.maps_grid(run, maps, shown=shown, opacity=opacity)
 
@@ -92,13 +94,24 @@ def feature_grid(
     run: Run, channel: int, *, part: str = "all", count: int = 9, opacity: float = 0.6
 ) -> Operation[Figure]:
     """Return the slices that excite an input of the FCL most, and where it is active on them."""
-    rows = activation_map.top_rows(run, channel, part=part, count=count)
+    rows = activation_map.top_rows(run, channel, part=part, count=_items(run, count))
     maps = yield from channel_maps(run, rows, channel)
     return map_figures.channel_figure(run, maps, channel=channel, opacity=opacity)
 
 
+def cube_maps(run: Run, rows: Sequence[int] | NDArray[np.int64]) -> Operation[CubeMaps]:
+    """Return the map of each class on whole cubes of a 3-D CNN's run; raises as above."""
+    cohort, folder = _cohort_of(run)
+    yield Progress("Starting torch")
+    from core.training import maps
+
+    return (yield from maps.cube_maps(run, cohort, folder, rows))
+
+
 def map_volume(run: Run, scan_key: str, shown: str = "predicted") -> Operation[MapVolume]:
     """Return the maps of all stored slices of a scan, stacked on the scan's grid.
+
+    Of the 3-D CNN, the map of the scan's cube on that grid.
 
     Parameters
     ----------
@@ -121,6 +134,8 @@ def map_volume(run: Run, scan_key: str, shown: str = "predicted") -> Operation[M
         )
     rows = np.flatnonzero(run.features.scan == scan_key)
     label = _label_of(run, rows, shown)
+    if run.settings.sees_cubes:
+        return (yield from _cube_volume(run, cohort, scan, label))
     maps = yield from activation_maps(run, rows)
     yield Progress(f"Reading {scan_key}")
     from core.data.scan_reader import load_scan
@@ -137,6 +152,20 @@ def map_volume(run: Run, scan_key: str, shown: str = "predicted") -> Operation[M
         size=run.settings.slices.size,
     )
     return MapVolume(scan_key, values, volume.affine, label, maps.method)
+
+
+def _cube_volume(run: Run, cohort: Cohort, scan: Scan, label: str) -> Operation[MapVolume]:
+    found = yield from cube_maps(run, np.flatnonzero(run.features.scan == scan.key)[:1])
+    yield Progress(f"Reading {scan.key}")
+    from core.data.cubes import places_in_cube
+    from core.data.scan_reader import load_scan
+
+    volume, cut = load_scan(cohort, scan), run.settings.cut
+    assert isinstance(cut, CubeSettings)
+    values = map_on_grid(
+        found.maps[0, run.classes.index(label)], places_in_cube(volume, cut), cut.size
+    )
+    return MapVolume(scan.key, values, volume.affine, label, found.method)
 
 
 def map_of_scan(
@@ -237,10 +266,10 @@ def write_maps(run_folder: Path, subject: str, shown: str, out: Path) -> Operati
     maps = yield from activation_maps(run, rows)
     figures, tables, volumes = list[Path](), list[Path](), list[Path]()
     try:
-        pages = range(0, len(rows), _SLICES_A_FIGURE)
+        pages = range(0, len(maps), _SLICES_A_FIGURE)
         for number, start in enumerate(pages, start=1):
             yield Progress("Drawing figures", number - 1, len(pages))
-            part = _some_of(maps, slice(start, start + _SLICES_A_FIGURE))
+            part = maps.taken(range(start, min(start + _SLICES_A_FIGURE, len(maps))))
             figure = map_figures.maps_grid(run, part, shown=shown)
             name = f"maps_{_stem(subject)}_{_stem(shown)}"
             named = _named(figure, f"{name}_{number}" if len(pages) > 1 else name)
@@ -295,16 +324,9 @@ def _label_of(run: Run, rows: NDArray[np.int64], shown: str) -> str:
     return shown
 
 
-def _some_of(maps: SliceMaps, which: slice) -> SliceMaps:
-    return SliceMaps(
-        rows=maps.rows[which],
-        pixels=maps.pixels[which],
-        maps=maps.maps[which],
-        logits=maps.logits[which],
-        method=maps.method,
-        letters=maps.letters[which],
-        remark=maps.remark,
-    )
+def _items(run: Run, pictures: int) -> int:
+    """Return how many slices or cubes make that many pictures: three are of one cube."""
+    return max(1, pictures // len(PLANES)) if run.settings.sees_cubes else pictures
 
 
 def _named(figure: Figure, name: str) -> Figure:

@@ -45,6 +45,13 @@ class RunStarted:
 
 
 @dataclass(frozen=True)
+class RunMoved:
+    """The run under way goes on in another folder: its own could no longer be written."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
 class EpochMetrics:
     """What one epoch of training gave.
 
@@ -141,7 +148,9 @@ class SweepMoved:
     text: str = ""
 
 
-Event: TypeAlias = Progress | Notice | RunStarted | EpochMetrics | BatchDone | Logged | SweepMoved
+Event: TypeAlias = (
+    Progress | Notice | RunStarted | RunMoved | EpochMetrics | BatchDone | Logged | SweepMoved
+)
 T = TypeVar("T")
 # A long operation: yields events, returns its result, cleans up in ``finally``.
 # Closing the generator cancels it.

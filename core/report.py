@@ -98,9 +98,12 @@ def run_tables(run: Run) -> Iterator[Callable[[], Table | Operation[Table]]]:
     yield lambda: weights.fcl_weights_table(run)
 
 
-def write_analysis(run: Run, out: Path) -> Operation[AnalysisFiles]:
+def write_analysis(
+    run: Run, out: Path, *, width_mm: float = 180, dpi: int = 300
+) -> Operation[AnalysisFiles]:
     """Write every figure (PNG, SVG, CSV) to ``out/figures`` and every table to ``out/tables``.
 
+    ``width_mm`` is the figures' width on paper, ``dpi`` the resolution of their PNG.
     A figure that this run's arrays do not allow is said in a Notice; the others go on.
     """
     figures, tables = list[Path](), list[Path]()
@@ -109,7 +112,8 @@ def write_analysis(run: Run, out: Path) -> Operation[AnalysisFiles]:
         yield Progress("Drawing figures", done, len(makers))
         try:
             figure = yield from finished(make())
-            figures += figure_file.write_figure(figure, out / "figures")
+            folder = out / "figures"
+            figures += figure_file.write_figure(figure, folder, width_mm=width_mm, dpi=dpi)
         except AnalysisError as error:
             yield Notice(str(error))
     for make_table in run_tables(run):

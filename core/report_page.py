@@ -38,6 +38,7 @@ h1 { font-size: 24px; } h2 { font-size: 19px; margin-top: 36px; }
 h3 { font-size: 15px; margin-top: 24px; margin-bottom: 4px; }
 img { max-width: 100%; height: auto; } .warning { color: #b00020; font-weight: 600; }
 .small { color: #555555; font-size: 13px; }
+.badge { color: #ffffff; border-radius: 4px; padding: 2px 8px; font-size: 13px; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px;
         display: block; overflow-x: auto; }
 th, td { padding: 3px 9px; border-bottom: 1px solid #dddddd; text-align: right; }
@@ -185,9 +186,9 @@ def _add_made(files: zipfile.ZipFile, place: str, made: Figure | Table, *, keeps
         _add(files, f"{place}/tables/{made.name}.csv", text.encode())
         return
     figure = made if keeps_ids else _without_ids(made)
-    for suffix in figure_file.FORMATS:
-        name = f"{place}/figures/{figure.name}.{suffix}"
-        _add(files, name, figure_file.figure_bytes(figure, suffix))
+    contents = figure_file.figure_contents(figure)
+    for suffix, content in zip(figure_file.FORMATS, contents, strict=True):
+        _add(files, f"{place}/figures/{figure.name}.{suffix}", content)
 
 
 def _add(files: zipfile.ZipFile, name: str, content: bytes) -> None:
@@ -291,8 +292,13 @@ def _heading(run: Run) -> str:
 def _figure_html(figure: Figure) -> str:
     picture = base64.b64encode(figure_file.figure_png_bytes(figure, dpi=130)).decode("ascii")
     # Its title is in the picture.
+    words = "; ".join([figure.title, *(badge.text for badge in figure.badges)])
+    badges = "".join(
+        f"<span class='badge' style='background: {badge.colour}'>{html.escape(badge.text)}</span> "
+        for badge in figure.badges
+    )
     return (
-        f"<p><img alt='{html.escape(figure.title, quote=True)}' "
+        f"<p>{badges}<img alt='{html.escape(words, quote=True)}' "
         f"src='data:image/png;base64,{picture}'></p>"
     )
 

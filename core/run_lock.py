@@ -1,7 +1,8 @@
 """One program writes to a run folder at a time: a lock that ends with the process holding it.
 
 The lock is the operating system's, on the file ``run.lock``; the file's text only says who
-holds it. A file that a dead process left is therefore free.
+holds it. A file that a dead process left is therefore free. What other computers have open is
+told by :mod:`core.run_heartbeat`, as network drives often keep locks to themselves.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.errors import RunError
+from core.run_heartbeat import Heartbeat, Sign, living_sign
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +66,24 @@ class RunLock:
 
     def __init__(self, path: Path, handle: int) -> None:
         self._path = path
-        self._close = weakref.finalize(self, os.close, handle)
+        self._heartbeat = Heartbeat(path.parent)
+        self._close = weakref.finalize(self, _let_go, handle, self._heartbeat)
+
+    def require_held(self) -> None:
+        """Refuse to write what another computer has taken over while this one slept.
+
+        Raises
+        ------
+        RunInUseError
+            With since when, and where.
+        """
+        sign = self._heartbeat.taken_by if self._close.alive else None
+        if sign is not None:
+            raise RunInUseError(
+                f"Run '{self._path.parent.name}' was taken over, as this computer gave no sign "
+                f"of life for a while: it is {_holder_of_sign(sign).words()}. It ends here; what "
+                "it had stored goes on there."
+            )
 
     def release(self) -> None:
         """Let others write."""
@@ -93,10 +112,15 @@ def take_lock(folder: Path) -> RunLock:
     path = folder / LOCK_FILE
     for _ in range(_TRIES):
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        if _try_lock(handle) and _is_still(path, handle):
-            lock = RunLock(path, handle)
-            _write_holder(handle)
-            return lock
+        taken = _try_lock(handle)
+        if taken is not False and _is_still(path, handle):
+            other = _elsewhere(folder, has_locks=taken is not None, may_write=True)
+            if other is None:
+                lock = RunLock(path, handle)
+                _write_holder(handle)
+                return lock
+            os.close(handle)
+            raise RunInUseError(in_use_sentence(folder, other))
         os.close(handle)
         time.sleep(_SECONDS_BETWEEN)
     raise RunInUseError(in_use_sentence(folder, _read_holder(path)))
@@ -131,9 +155,32 @@ def holder_of(folder: Path) -> Holder | None:
     except OSError:
         return None  # there is none, or the folder is not readable
     try:
-        return None if _try_lock(handle, shared=True) else _read_holder(path)
+        taken = _try_lock(handle, shared=True)
+        if taken is False:
+            return _read_holder(path)
+        return _elsewhere(folder, has_locks=taken is not None, may_write=False)
     finally:
         os.close(handle)
+
+
+def _elsewhere(folder: Path, *, has_locks: bool, may_write: bool) -> Holder | None:
+    """Return who writes to ``folder`` though the lock does not tell."""
+    sign = living_sign(folder, may_write=may_write)
+    if sign is None:
+        return None
+    # Of a program of this computer the lock tells, or else whether it still runs.
+    if sign.is_of_this_machine and (has_locks or not sign.is_running_here):
+        return None
+    return _holder_of_sign(sign)
+
+
+def _holder_of_sign(sign: Sign) -> Holder:
+    return Holder(sign.host, sign.pid, sign.since)
+
+
+def _let_go(handle: int, heartbeat: Heartbeat) -> None:
+    heartbeat.stop()
+    os.close(handle)
 
 
 def _write_holder(handle: int) -> None:
@@ -170,7 +217,8 @@ def _is_still(path: Path, handle: int) -> bool:
 if sys.platform == "win32":
     import msvcrt
 
-    def _try_lock(handle: int, *, shared: bool = False) -> bool:
+    def _try_lock(handle: int, *, shared: bool = False) -> bool | None:
+        """Take the lock; None where the drive knows no locks."""
         os.lseek(handle, _LOCKED_BYTE, os.SEEK_SET)
         try:
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
@@ -181,13 +229,14 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _try_lock(handle: int, *, shared: bool = False) -> bool:
+    def _try_lock(handle: int, *, shared: bool = False) -> bool | None:
+        """Take the lock; None where the drive knows no locks."""
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         try:
             fcntl.flock(handle, kind | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in _NO_LOCKS_HERE:
-                logger.warning("the drive of the runs knows no locks: open a run in one window")
-                return True
+                logger.info("the drive of the runs knows no locks: signs of life tell")
+                return None
             return False
         return True

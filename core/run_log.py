@@ -12,7 +12,7 @@ from pathlib import Path
 from core.config import NETWORK_TITLES, REGIME_TITLES, RunSettings
 from core.data.split import split_words
 from core.errors import MriFclError
-from core.progress import EpochMetrics, Event, Logged, Notice, Operation, RunStarted
+from core.progress import EpochMetrics, Event, Logged, Notice, Operation, RunMoved, RunStarted
 from core.run_folder import Run, is_run
 
 LOG_FILE = "log.txt"
@@ -130,6 +130,8 @@ class _RunLog:
             case RunStarted(path=path):
                 self._path = path / LOG_FILE
                 return [self._first_sentence()]
+            case RunMoved(path=path):
+                self._path = path / LOG_FILE
             case Notice(text=text):
                 return [text]
             case EpochMetrics(epoch=epoch) if epoch > 0:

@@ -18,7 +18,7 @@ from core.errors import MriFclError, RunError
 from core.figure import Table
 from core.plan import Plan, run_key
 from core.plan_log import LoggedRun, PlanLog, PlannedState
-from core.progress import Notice, Operation, Progress, RunStarted, SweepMoved
+from core.progress import Notice, Operation, Progress, RunMoved, RunStarted, SweepMoved
 from core.run_folder import Run
 from core.run_lock import RunInUseError, holder_of, take_lock
 
@@ -156,7 +156,7 @@ class SweepBook:
     def start(self, index: int, path: Path) -> SweepMoved:
         """Note that a run is trained in ``path``."""
         row = self.rows[index]
-        self._log.start(row.key, os.path.relpath(path, self.runs).replace(os.sep, "/"))
+        self._log.start(row.key, _seen_from(self.runs, path))
         return self._move(index, replace(row, state="running", path=path, text=""))
 
     def end(self, index: int, state: PlannedState, text: str = "") -> SweepMoved:
@@ -189,6 +189,13 @@ class SweepBook:
         except RunError:
             return SweepRun(key, settings)  # removed, or damaged: it is trained again
         return SweepRun(key, settings, "finished" if state == "finished" else "waiting", path)
+
+
+def _seen_from(runs: Path, path: Path) -> str:
+    try:
+        return os.path.relpath(path, runs).replace(os.sep, "/")
+    except ValueError:  # another drive on Windows
+        return path.as_posix()
 
 
 def train_or_resume(
@@ -370,7 +377,7 @@ def _watched(
                 event = next(operation)
             except StopIteration as stop:
                 return Path(stop.value)
-            if isinstance(event, RunStarted):
+            if isinstance(event, RunStarted | RunMoved):
                 for listener in on_start:
                     listener(event.path)
             yield event

@@ -42,16 +42,36 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return _csv_line(columns) + "".join(map(_csv_line, rows))
 
 
+def comma_csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return a table as a spreadsheet reads it where numbers have a decimal comma.
+
+    Semicolons, decimal commas, and a byte order mark, without which such a spreadsheet takes
+    UTF-8 for another encoding and 0.5 for a date. Text is neutralised as ever.
+    """
+    cells = ([_comma_cell(value) for value in row] for row in (columns, *rows))
+    return "\ufeff" + "".join(_joined(row, separator=";") for row in cells)
+
+
+def _comma_cell(value: Any) -> str:  # noqa: ANN401 - any cell value, numpy scalars too
+    text = csv_cell(value)
+    is_number = isinstance(value, float | np.floating)
+    return text.replace(".", ",") if is_number else text
+
+
 def _csv_line(values: Sequence[Any]) -> str:
+    return _joined([csv_cell(value) for value in values], separator=",")
+
+
+def _joined(cells: Sequence[str], *, separator: str) -> str:
     # Not csv.writer: before Python 3.13 it leaves a carriage return unquoted where lines
     # end with "\\n" alone, and such a table does not read back.
-    cells = [csv_cell(value) for value in values]
+    marks = f'{separator}"\r\n'
     quoted = [
-        '"' + cell.replace('"', '""') + '"' if any(mark in cell for mark in ',"\r\n') else cell
+        '"' + cell.replace('"', '""') + '"' if any(mark in cell for mark in marks) else cell
         for cell in cells
     ]
     # A lone empty cell is quoted: an empty line would be no row.
-    return ('""' if quoted == [""] else ",".join(quoted)) + "\n"
+    return ('""' if quoted == [""] else separator.join(quoted)) + "\n"
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -6,7 +6,6 @@ import io
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from core import atomic_file, figure_file
+from core.colours import GREY
 from core.errors import AnalysisError, MriFclError, SettingsError
-from core.figure import GREY, Axis, Curve, Figure, HeatMap, Image, Layer, Panel
+from core.figure import Axis, Curve, Figure, HeatMap, Image, Layer, Panel
 from core.figure_geometry import panel_limits
 from core.figure_heat_map import heat_map_range
 from core.progress import Operation, Progress, finished
+from core.temporary_folder import temporary_folder
 
 FORMATS = ("gif", "mp4")
 # More frames make a file that mail and browsers choke on; the epochs are then thinned evenly.
@@ -297,8 +298,8 @@ def _gif_bytes(pictures: Sequence[Any], frames_per_second: float) -> bytes:
 
 def _mp4_bytes(pictures: Sequence[Any], frames_per_second: float, encoder: str) -> Operation[bytes]:
     hold = max(1, round(_LAST_FRAME_S * frames_per_second))
-    with tempfile.TemporaryDirectory() as folder:
-        out, errors = Path(folder) / "film.mp4", Path(folder) / "errors.txt"
+    with temporary_folder() as folder:
+        out, errors = folder / "film.mp4", folder / "errors.txt"
         width, height = pictures[0].size
         command = [encoder, "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24"]
         command += ["-s", f"{width}x{height}", "-r", f"{frames_per_second:g}", "-i", "-"]
@@ -315,7 +316,7 @@ def _mp4_bytes(pictures: Sequence[Any], frames_per_second: float, encoder: str) 
                     process.wait()
         if process.returncode or not out.is_file():
             lines = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            reason = lines[-1].replace(folder, "") if lines else "it gave no reason"
+            reason = lines[-1].replace(str(folder), "") if lines else "it gave no reason"
             raise MriFclError(f"ffmpeg could not write the film: {reason}. Save as GIF instead.")
         return out.read_bytes()
 

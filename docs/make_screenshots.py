@@ -16,7 +16,6 @@ from pathlib import Path
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from PySide6.QtCore import QCoreApplication, QSettings
-from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QApplication
 
 from core import config
@@ -40,24 +39,6 @@ TABS_TAKEN = (
     "Audit",
     "Report",
 )
-_DARK = {
-    QPalette.ColorRole.Window: "#2b2b2b",
-    QPalette.ColorRole.WindowText: "#f0f0f0",
-    QPalette.ColorRole.Base: "#1e1e1e",
-    QPalette.ColorRole.AlternateBase: "#262626",
-    QPalette.ColorRole.ToolTipBase: "#2b2b2b",
-    QPalette.ColorRole.ToolTipText: "#f0f0f0",
-    QPalette.ColorRole.Text: "#f0f0f0",
-    QPalette.ColorRole.PlaceholderText: "#9a9a9a",
-    QPalette.ColorRole.Button: "#3a3a3a",
-    QPalette.ColorRole.ButtonText: "#f0f0f0",
-    QPalette.ColorRole.Light: "#555555",
-    QPalette.ColorRole.Midlight: "#444444",
-    QPalette.ColorRole.Mid: "#4a4a4a",
-    QPalette.ColorRole.Dark: "#1a1a1a",
-    QPalette.ColorRole.Shadow: "#000000",
-    QPalette.ColorRole.Link: "#6cb8ff",
-}
 
 
 class Photographer:
@@ -151,19 +132,6 @@ def _open_tab(window: MainWindow, title: str) -> None:
     tabs.setCurrentIndex(titles.index(title))
 
 
-def _dark_palette() -> QPalette:
-    palette = QPalette()
-    for role, colour in _DARK.items():
-        palette.setColor(role, QColor(colour))
-    for role in (
-        QPalette.ColorRole.WindowText,
-        QPalette.ColorRole.Text,
-        QPalette.ColorRole.ButtonText,
-    ):
-        palette.setColor(QPalette.ColorGroup.Disabled, role, QColor("#808080"))
-    return palette
-
-
 def main() -> None:
     """Read the options, make the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -179,10 +147,7 @@ def main() -> None:
         for kind in (QSettings.Format.IniFormat, QSettings.Format.NativeFormat):
             QSettings.setPath(kind, QSettings.Scope.UserScope, folder)
         app = QApplication([])
-        if given.dark:
-            app.setStyle("Fusion")
-            app.setPalette(_dark_palette())
-        apply_theme(app)
+        apply_theme(app, "dark" if given.dark else "light", text_scale=1.0)
         window = MainWindow(Session(data_folder=given.data or Path(folder) / "data"))
         window.resize(*(int(part) for part in given.size.split("x")))
         window.show()

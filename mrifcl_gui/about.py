@@ -1,4 +1,4 @@
-"""Help: what this is, on what it runs, and the keys."""
+"""Help: what this is, and on what it runs."""
 
 from __future__ import annotations
 
@@ -9,25 +9,9 @@ from pathlib import Path
 from PySide6.QtCore import Qt, qVersion
 from PySide6.QtWidgets import QMessageBox, QWidget
 
-import core
+from core.build_record import program_sentence
 
 _PACKAGES = ("torch", "torchvision", "PySide6_Essentials", "pyqtgraph", "nibabel", "numpy")
-
-_SHORTCUTS = """Places: Ctrl+1 Cohort, Ctrl+2 Train, Ctrl+3 Runs, Ctrl+4 Analyse
-User guide: F1    this list: Ctrl+F1
-Open a folder of scans: Ctrl+O    a cohort or run: Ctrl+Shift+O    quit: Ctrl+Q
-Undo, redo changes of the cohort: Ctrl+Z, Ctrl+Shift+Z    audit of the split: Ctrl+Shift+A
-
-Viewer
-wheel: slice    Ctrl+wheel: zoom    left drag: crosshair
-right drag: window (across) and level (up)    middle drag: move
-arrows, Page Up, Page Down, Home, End: slice    1 2 3: enlarge a plane
-R reset    X crosshair    A contrast    O left/right convention
-Space: map or slice lines    C: find the slice in the feature cloud
-
-Figures
-drag: move    wheel: zoom    double click: whole figure    right click: copy, export
-click a dot: its slice    Shift+drag: draw around dots    Alt+Right, Alt+Left: next, previous"""
 
 
 def show_about(parent: QWidget) -> None:
@@ -36,16 +20,11 @@ def show_about(parent: QWidget) -> None:
     _show(
         parent,
         "About MRI-FCL",
-        f"MRI-FCL {core.__version__}\n\nTrains networks on brain MRI slices and studies their "
+        f"{program_sentence()}\n\nTrains networks on brain MRI slices and studies their "
         "final fully connected layer, after Khagi & Kwon (2022).\n\nResearch use only, not a "
         "medical device. Nothing leaves this computer.\n\n"
         f"Python {platform.python_version()}, Qt {qVersion()}\n{versions}\n\n{device_text()}",
     )
-
-
-def show_shortcuts(parent: QWidget) -> None:
-    """Show the keys."""
-    _show(parent, "Shortcuts", _SHORTCUTS)
 
 
 def device_text() -> str:

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QSplitter,
     QStackedWidget,
     QTabWidget,
     QVBoxLayout,
@@ -27,9 +26,12 @@ from mrifcl_gui.comparison_view import ComparisonView
 from mrifcl_gui.figure_tab import FigureTab
 from mrifcl_gui.honesty_view import HonestyView
 from mrifcl_gui.map_views import FEATURE_VIEW, MAPS
+from mrifcl_gui.remembered_splitter import RememberedSplitter
 from mrifcl_gui.report_view import ReportView
+from mrifcl_gui.scrolling_page import scrolling
 from mrifcl_gui.selection import Selection
 from mrifcl_gui.slice_panel import SlicePanel
+from mrifcl_gui.theme import TITLE, scaled, set_type
 
 # Where a click on a dot or a picture chooses a slice or a feature.
 _TABS_OF_SLICES = ("FCL weights", "Features", "Maps")
@@ -54,6 +56,7 @@ class AnalysisTabs(QWidget):
     problem = Signal(object)
     runs_requested = Signal()
     runs_made = Signal()
+    maths_requested = Signal(str)  # heading of docs/maths.md
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -61,10 +64,12 @@ class AnalysisTabs(QWidget):
         self.figure_tabs: list[FigureTab] = []
         self._choice = QComboBox(self)
         self._choice.setAccessibleName(self.tr("Run to analyse"))
-        self._choice.setMinimumContentsLength(40)
+        self._choice.setMinimumContentsLength(24)
+        self._choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self._choice.currentIndexChanged.connect(self._on_run_chosen)
         self._facts = QLabel(self)
         self._facts.setWordWrap(True)
+        self._facts.setMinimumWidth(scaled(240))
         self.tabs = QTabWidget(self)
         self.tabs.setDocumentMode(True)
         self.selection = Selection(self)
@@ -82,7 +87,7 @@ class AnalysisTabs(QWidget):
         self._stack.addWidget(self._build_full())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 16, 16, 16)
-        layout.addWidget(self._stack)
+        layout.addWidget(scrolling(self._stack, width=896, height=560))
 
     @property
     def run(self) -> Run | None:
@@ -102,6 +107,12 @@ class AnalysisTabs(QWidget):
         self.comparison.show_runs(self._runs)
         self._on_run_chosen()
 
+    def choose_tab(self, title: str) -> None:
+        """Bring the tab with this title to the front."""
+        for place in range(self.tabs.count()):
+            if self.tabs.tabText(place) == title:
+                self.tabs.setCurrentIndex(place)
+
     def show_comparison(self) -> None:
         """Bring Table 2 to the front."""
         self.tabs.setCurrentWidget(self.comparison)
@@ -115,10 +126,14 @@ class AnalysisTabs(QWidget):
             tab.figure_view.points_lassoed.connect(self.selection.choose)
             tab.drawn.connect(self._on_tab_drawn)
             tab.epoch_chosen.connect(self._on_epoch_chosen)
+            tab.runs_requested.connect(self.runs_requested)
+            tab.tab_requested.connect(self.choose_tab)
+            tab.maths_requested.connect(self.maths_requested)
             self.figure_tabs.append(tab)
             self.tabs.addTab(tab, spec.title)
         self.tabs.addTab(self.comparison, self.tr("Table 2"))
         self.comparison.problem.connect(self.problem)
+        self.comparison.runs_requested.connect(self.runs_requested)
         self.tabs.addTab(self.honesty, self.tr("Honesty"))
         self.honesty.problem.connect(self.problem)
         self.honesty.job_started.connect(self.job_started)
@@ -136,17 +151,23 @@ class AnalysisTabs(QWidget):
         page = QWidget(self)
         layout = QVBoxLayout(page)
         layout.addStretch(1)
+        title = QLabel(self.tr("No run is open"), page)
+        set_type(title, TITLE)
         words = QLabel(
             self.tr(
-                "No run is open.\nTrain one, or choose a run in Runs and press "
-                "Analyse: its weights, features and accuracy appear here."
+                "Train one, or choose a run in Runs and press Analyse: its weights, features and "
+                "accuracy appear here."
             ),
             page,
         )
+        words.setWordWrap(True)
+        words.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        words.setMinimumWidth(scaled(440))
         button = QPushButton(self.tr("Choose a run"), page)
         button.setProperty("primary", True)
+        button.setToolTip(self.tr("Go to the list of runs (Ctrl+3)"))
         button.clicked.connect(self.runs_requested)
-        for widget in (words, button):
+        for widget in (title, words, button):
             row = QHBoxLayout()
             row.addStretch(1)
             row.addWidget(widget)
@@ -167,9 +188,8 @@ class AnalysisTabs(QWidget):
         head.addWidget(self._choice)
         head.addWidget(self._facts, 1)
         layout.addLayout(head)
-        splitter = QSplitter(Qt.Orientation.Horizontal, page)
-        splitter.addWidget(self.tabs)
-        splitter.addWidget(self.slice_panel)
+        splitter = RememberedSplitter("slice", (900, 260), Qt.Orientation.Horizontal, page)
+        splitter.fill(self.tabs, self.slice_panel)
         splitter.setStretchFactor(0, 1)
         splitter.setCollapsible(0, False)
         layout.addWidget(splitter, 1)
@@ -177,11 +197,15 @@ class AnalysisTabs(QWidget):
         return page
 
     def _build_shortcuts(self, page: QWidget) -> None:
-        steps = (("Alt+Right", self.slice_panel.step_on), ("Alt+Left", self.slice_panel.step_back))
-        for keys, slot in steps:
+        steps = (
+            ("Alt+Right", self.slice_panel.step_on, self.tr("Next chosen slice")),
+            ("Alt+Left", self.slice_panel.step_back, self.tr("Chosen slice before")),
+        )
+        for keys, slot, words in steps:
             shortcut = QShortcut(QKeySequence(keys), page)
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
             shortcut.activated.connect(slot)
+            shortcut.setWhatsThis(words)
 
     def _on_run_chosen(self) -> None:
         run = self.run
@@ -263,7 +287,7 @@ def _facts(run: Run) -> str:
     test = measured.get("test")
     parts = [f"{run.record.get('epochs_done', 0)} epochs", f"split {run.split_text}"]
     if test is not None:
-        parts.append(f"test {100 * test:.1f} % of slices")
+        parts.append(f"test {100 * test:.1f} % of {run.settings.items}")
     by_subject = measured.get("test_by_subject")
     if by_subject is not None:
         parts.append(f"{100 * by_subject:.1f} % of subjects")

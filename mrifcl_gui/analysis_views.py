@@ -18,7 +18,7 @@ from core.figure import Figure, Table
 from core.progress import Operation
 from core.run_folder import Run
 from mrifcl_gui import cloud_views
-from mrifcl_gui.view import PART, Choice, Options, Tab, Values, View
+from mrifcl_gui.view import ABSTRACT, PAPER, PART, Choice, Options, Tab, Values, View
 
 __all__ = ["TABS", "Choice", "Options", "Tab", "Values", "View"]
 
@@ -253,15 +253,35 @@ TABS: tuple[Tab, ...] = (
                 _fits,
                 (
                     _PAIR,
-                    Choice("degree_1", "Straight line"),
-                    Choice("degree_2", "Quadratic", ticked=True),
-                    Choice("degree_3", "Cubic", ticked=True),
-                    Choice("degree_4", "4th degree", ticked=True),
+                    Choice("degree_1", "Straight line", help="Least squares, degree 1"),
+                    Choice(
+                        "degree_2",
+                        "Quadratic",
+                        ticked=True,
+                        help="Fit of degree 2 in z, as the paper",
+                    ),
+                    Choice(
+                        "degree_3", "Cubic", ticked=True, help="Fit of degree 3 in z, as the paper"
+                    ),
+                    Choice(
+                        "degree_4", "4th degree", ticked=True, help="Degree 4 in z, as the paper"
+                    ),
                     _BANDS,
-                    Choice("null", "Null line and band", ticked=True),
-                    Choice("permutations", "Permutation p (takes seconds)"),
+                    Choice(
+                        "null",
+                        "Null line and band",
+                        ticked=True,
+                        help="What softmax and the start give without any class information",
+                    ),
+                    Choice(
+                        "permutations",
+                        "Permutation p (takes seconds)",
+                        help="The table tests each degree by shuffling y against x",
+                    ),
                 ),
                 has_epochs=True,
+                source=f"{PAPER}, Fig. 3; the dashed line is ours",
+                maths="FCL weights: Class against class",
             ),
             View(
                 "Matrix of pairs",
@@ -271,6 +291,8 @@ TABS: tuple[Tab, ...] = (
                 "sum. On the diagonal the weights of each class, counted.",
                 _all_fits,
                 has_epochs=True,
+                source=f"{PAPER}, Fig. 3, for each pair of more than two classes",
+                maths="FCL weights: Class against class",
             ),
             View(
                 "Sum and difference",
@@ -288,6 +310,8 @@ TABS: tuple[Tab, ...] = (
                     _CONTROLS,
                 ),
                 has_epochs=True,
+                source=f"Ours, from the gradient of softmax; questions Fig. 3 of {PAPER}",
+                maths="The null beside every weight scatter",
             ),
             View(
                 "Beside every null",
@@ -299,6 +323,8 @@ TABS: tuple[Tab, ...] = (
                 _nulls_table,
                 (_PAIR, _CONTROLS),
                 has_epochs=True,
+                source=f"Ours, from the gradient of softmax; questions Fig. 3 of {PAPER}",
+                maths="The null beside every weight scatter",
             ),
             View(
                 "Without the mean row",
@@ -308,6 +334,8 @@ TABS: tuple[Tab, ...] = (
                 "each other than to the others. With two classes it is always -1.",
                 _centred_table,
                 has_epochs=True,
+                source=f"Ours; questions the correlations of {ABSTRACT}",
+                maths="The null beside every weight scatter",
             ),
             View(
                 "Row by row",
@@ -316,6 +344,8 @@ TABS: tuple[Tab, ...] = (
                 "and bias move over the epochs. Training turns the uniform start into tails.",
                 _row_table,
                 has_epochs=True,
+                source="Start: Glorot & Bengio (2010), AISTATS, or PyTorch's default",
+                maths="The null beside every weight scatter",
             ),
             View(
                 "Drift of the sum",
@@ -324,6 +354,8 @@ TABS: tuple[Tab, ...] = (
                 "unless weight decay or another optimiser moves it.",
                 _null_table,
                 has_epochs=True,
+                source="Ours, from the gradient of softmax cross-entropy",
+                maths="The null beside every weight scatter",
             ),
         ),
     ),
@@ -339,6 +371,8 @@ TABS: tuple[Tab, ...] = (
                 _rows_table,
                 (_METHOD,),
                 has_epochs=True,
+                source=ABSTRACT,
+                maths="Correlation",
             ),
             View(
                 "Rows with scans",
@@ -347,6 +381,8 @@ TABS: tuple[Tab, ...] = (
                 "true class. A class whose row fits its own scans stands out on the diagonal.",
                 _scans_table,
                 (PART, _METHOD, _SCANS),
+                source=ABSTRACT,
+                maths="Correlation",
             ),
             View(
                 "Rows with each scan",
@@ -355,6 +391,8 @@ TABS: tuple[Tab, ...] = (
                 "that fits another class's row better than its own is worth a look.",
                 _each_scan_table,
                 (PART, _METHOD, _SCANS),
+                source=ABSTRACT,
+                maths="Correlation",
             ),
         ),
     ),
@@ -368,6 +406,8 @@ TABS: tuple[Tab, ...] = (
                 "subject's slices are averaged first, or most of its slices decide.",
                 _accuracy,
                 (PART, _UNIT),
+                source=f"{PAPER}, Table 2, gives its accuracies; intervals by Wilson (1927)",
+                maths="Evaluation",
             ),
             View(
                 "Scores",
@@ -377,6 +417,8 @@ TABS: tuple[Tab, ...] = (
                 "Wilson's interval, which counts one case a subject.",
                 _scores_table,
                 (PART, _UNIT, _POSITIVE),
+                source="Wilson (1927), JASA 22, 209; Gorodkin (2004); Efron & Tibshirani (1993)",
+                maths="Evaluation",
             ),
             View(
                 "ROC",
@@ -386,6 +428,8 @@ TABS: tuple[Tab, ...] = (
                 "chance.",
                 _class_scores,
                 (PART, _UNIT, _POSITIVE),
+                source="Hanley & McNeil (1982), Radiology 143, 29",
+                maths="Evaluation",
             ),
             View(
                 "Calibration",
@@ -394,13 +438,18 @@ TABS: tuple[Tab, ...] = (
                 "the network is surer than it is right. ECE is the mean distance to the line.",
                 _calibration_table,
                 (PART, _UNIT),
+                source="Guo and others (2017), On calibration of modern neural networks, ICML",
+                maths="Evaluation",
             ),
             View(
                 "Curves",
                 _curves,
-                "Loss and accuracy of training and validation after each epoch.",
+                "Loss and accuracy of training and validation after each epoch. Where the two "
+                "part, the network learns the training slices by heart.",
                 _accuracy,
                 has_epochs=True,
+                source=f"The training of {PAPER}, Table 2, epoch by epoch",
+                maths="Training",
             ),
         ),
     ),

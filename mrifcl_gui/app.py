@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
-from PySide6.QtCore import QTimer
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 from qasync import QEventLoop
 
+from mrifcl_gui import preferences
 from mrifcl_gui.icons import icon_file
-from mrifcl_gui.job import cancel_and_wait
 from mrifcl_gui.main_window import MainWindow
 from mrifcl_gui.messages import FaultReporter
-from mrifcl_gui.session import Session
+from mrifcl_gui.opening import Opening
 from mrifcl_gui.theme import apply_theme
+from mrifcl_gui.window_log import start_log
 
-logger = logging.getLogger(__name__)
-
-# Long enough for the first paint, too short for a first click.
-WARM_UP_MS = 200
+_to_the_end: list[MainWindow] = []
 
 
-def run_window(arguments: list[str]) -> int:
-    """Open the window, on the paths in ``arguments``; return the exit status."""
+def run_window(arguments: list[str], *, leaves: bool = False) -> int:
+    """Open the window, on the paths in ``arguments``; return the exit status.
+
+    ``leaves``: :func:`leave` follows, so that an import that is under way is not waited for.
+    """
     if _has_no_display():
         sys.stderr.write(
             "There is no display to open a window on. Use a sub-command instead, "
@@ -43,24 +45,37 @@ def run_window(arguments: list[str]) -> int:
     assert isinstance(app, QApplication)
     app.setApplicationName("MRI-FCL")
     app.setWindowIcon(QIcon(str(icon_file("app"))))
-    apply_theme(app)
+    apply_theme(app, preferences.scheme(), text_scale=preferences.text_scale())
     reporter = FaultReporter()
     reporter.install()
+    start_log()
     loop = QEventLoop(app)
     asyncio.set_event_loop(loop)
     loop.set_exception_handler(reporter.handle_loop_fault)
-    session = Session()
-    window = MainWindow(session)
+    window = MainWindow()
+    window.leaves = leaves
+    Opening(window, paths)
     window.show()
-    QTimer.singleShot(WARM_UP_MS, session, session.warm_up)
-    if paths:
-        session.open_paths(paths)
     with loop:
         loop.run_forever()
         # The loop also ends without the window being closed (the session of the desktop ends).
-        session.close()
-        cancel_and_wait()
+        window.end()
+    # To delete two thousand widgets takes a second, in which nothing happens for the user.
+    _to_the_end.append(window)
     return 0
+
+
+def leave(status: int) -> NoReturn:
+    """End the process, now that all is on the disk.
+
+    Python would take down torch, Qt and each module before: a second or two of the user's
+    time, and of the CPU's, and threads of libraries have ended processes badly in there.
+    """
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
 
 
 def _has_no_display() -> bool:

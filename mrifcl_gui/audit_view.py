@@ -7,14 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QModelIndex, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPalette
+from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMenu,
     QPushButton,
     QSizePolicy,
-    QSplitter,
     QTabWidget,
     QToolButton,
     QVBoxLayout,
@@ -28,8 +27,11 @@ from core.tasks import SeenPair
 from mrifcl_gui.config_form import alert_colour
 from mrifcl_gui.export import Exporter
 from mrifcl_gui.figure_view import FigureView
-from mrifcl_gui.plane_drawing import BACKGROUND, FAINT_TEXT
+from mrifcl_gui.plane_drawing import BACKGROUND, FAINT_TEXT, TEXT
+from mrifcl_gui.remembered_splitter import RememberedSplitter
 from mrifcl_gui.table_view import TableView
+from mrifcl_gui.theme import HEADING, set_type
+from mrifcl_gui.wrapped_label import WrappedLabel
 
 
 class AuditView(QWidget):
@@ -152,17 +154,12 @@ class AuditView(QWidget):
     # Building
 
     def _build_layout(self) -> None:
-        font = self._verdict.font()
-        font.setPointSizeF(font.pointSizeF() * 1.35)
-        font.setBold(True)
-        self._verdict.setFont(font)
-        splitter = QSplitter(Qt.Orientation.Horizontal, self)
+        set_type(self._verdict, HEADING, bold=True)
+        splitter = RememberedSplitter("audit", (600, 490), Qt.Orientation.Horizontal, self)
         splitter.setChildrenCollapsible(False)
-        splitter.addWidget(self.figure_view)
-        splitter.addWidget(self._build_pairs())
+        splitter.fill(self.figure_view, self._build_pairs())
         splitter.setStretchFactor(0, 1)
         splitter.setStretchFactor(1, 1)
-        splitter.setSizes([600, 490])
         layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 16, 16, 16)
         layout.setSpacing(8)
@@ -182,11 +179,9 @@ class AuditView(QWidget):
         row.setSpacing(8)
         row.addWidget(self.first, 1)
         row.addWidget(self.second, 1)
-        side = QSplitter(Qt.Orientation.Vertical, self)
+        side = RememberedSplitter("audit pairs", (300, 320), Qt.Orientation.Vertical, self)
         side.setChildrenCollapsible(False)
-        side.addWidget(self._tables)
-        side.addWidget(pictures)
-        side.setSizes([300, 320])
+        side.fill(self._tables, pictures)
         return side
 
     def _build_buttons(self) -> QHBoxLayout:
@@ -374,7 +369,7 @@ class SlicePicture(QWidget):
         painter = QPainter(self)
         area = QRectF(self.rect())
         painter.fillRect(area, BACKGROUND)
-        painter.setPen(QColor(FAINT_TEXT))
+        painter.setPen(FAINT_TEXT)
         flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
         if self._image is None:
             painter.drawText(area.adjusted(12, 12, -12, -12), int(flags), self._text)
@@ -385,7 +380,7 @@ class SlicePicture(QWidget):
         left = (area.width() - side) / 2
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.drawImage(QRectF(left, 4, side, side), self._image)
-        painter.setPen(QColor("#e6e6e6"))
+        painter.setPen(TEXT)
         painter.drawText(QRectF(4, side + 6, area.width() - 8, line), int(flags), self._text)
         painter.end()
 
@@ -396,8 +391,7 @@ def _title_of(side: LeakingSlice) -> str:
 
 
 def _plain_label(parent: QWidget) -> QLabel:
-    label = QLabel(parent)
-    label.setTextFormat(Qt.TextFormat.PlainText)
+    label = WrappedLabel("", parent)
     label.setWordWrap(True)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label

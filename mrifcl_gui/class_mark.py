@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QObject, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QPixmapCache, QPolygonF
 
-from core.figure import Symbol, class_colour, class_symbol
+from core.figure import Symbol, class_colour, class_symbol, use_class_colours
+from mrifcl_gui.theme import MARK_GROUND
+
+
+class ClassColours(QObject):
+    """Tells those who have drawn classes that their colours are others now."""
+
+    changed = Signal()
+
+    def use(self, preset: str) -> None:
+        """Draw classes in the colours of a preset of :mod:`core.figure` from now on."""
+        use_class_colours(preset)
+        self.changed.emit()
+
+
+CLASS_MARKS = ClassColours()
 
 
 def paint_symbol(
@@ -41,7 +56,8 @@ def class_pixmap(
     ``outlined`` puts it on white, for rows in the selection's colour.
     """
     # Qt's own cache: a table asks for the mark of each row at each paint.
-    key = f"class-mark {label} {order} {size} {ratio} {outlined}"
+    colour = QColor(class_colour(label, order))
+    key = f"class-mark {label} {order} {colour.name()} {size} {ratio} {outlined}"
     pixmap = QPixmap()
     if QPixmapCache.find(key, pixmap):
         return pixmap
@@ -52,8 +68,7 @@ def class_pixmap(
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     symbol, centre = class_symbol(label, order), QPointF(size / 2, size / 2)
     if outlined:
-        paint_symbol(painter, symbol, centre, size=size, colour=QColor("white"))
-    colour = QColor(class_colour(label, order))
+        paint_symbol(painter, symbol, centre, size=size, colour=QColor(MARK_GROUND))
     paint_symbol(painter, symbol, centre, size=size - 3, colour=colour)
     painter.end()
     QPixmapCache.insert(key, pixmap)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
-from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from core.analysis import clouds, collapse, dispersion, dot_groups, features, projection
 from core.analysis.clouds import CloudStyle
 from core.figure import Figure, Table
 from core.progress import Operation
 from core.run_folder import Run
-from mrifcl_gui.view import BY, PART, Choice, Options, Values, View
+from mrifcl_gui.view import BY, PAPER, PART, Choice, Options, Values, View
 
 
 def _pairs(run: Run) -> Values:
@@ -22,7 +21,7 @@ def _pairs(run: Run) -> Values:
 
 
 def _colours(run: Run) -> Values:
-    names = ["class", "correct", "subject", *_facts_known(run.path, run)]
+    names = ["class", "correct", "subject", *_facts_known(run)]
     return tuple((name, dot_groups.COLOUR_WORDS[name]) for name in names)
 
 
@@ -37,10 +36,15 @@ def _run_words(run: Run) -> str:
     return f"{run.network_title}, {features.regime_text(run)} – {run.name}"
 
 
-@lru_cache(maxsize=64)
-def _facts_known(_path: Path, run: Run) -> tuple[str, ...]:
-    # Asked whenever options are shown; the tables are read once for each run that is opened.
-    return dot_groups.known_facts(run) if run.has_features else ()
+# Asked whenever options are shown; the tables are read once for each run that is opened. The
+# runs are held weakly: with its features, one can fill 10 MB.
+_FACTS: WeakKeyDictionary[Run, tuple[str, ...]] = WeakKeyDictionary()
+
+
+def _facts_known(run: Run) -> tuple[str, ...]:
+    if run not in _FACTS:
+        _FACTS[run] = dot_groups.known_facts(run) if run.has_features else ()
+    return _FACTS[run]
 
 
 def _graph_methods(_run: Run) -> Values:
@@ -159,6 +163,8 @@ FEATURES: tuple[View, ...] = (
         no_epochs=(
             "Over the epochs: choose the validation part, or train with 'Keep features every'."
         ),
+        source=f"{PAPER}, Fig. 2",
+        maths="Features",
     ),
     View(
         "Runs side by side",
@@ -177,6 +183,8 @@ FEATURES: tuple[View, ...] = (
             _ELLIPSES,
             _PAPER,
         ),
+        source=f"{PAPER}, Fig. 2",
+        maths="Features",
     ),
     View(
         "Penultimate features",
@@ -194,6 +202,8 @@ FEATURES: tuple[View, ...] = (
             _ELLIPSES,
             _PAPER,
         ),
+        source="Fisher (1936), Annals of Eugenics 7, 179, for LDA; PCA as usual",
+        maths="Features",
     ),
     View(
         "Neighbours",
@@ -218,6 +228,8 @@ FEATURES: tuple[View, ...] = (
             _PAPER,
         ),
         is_long=True,
+        source="van der Maaten & Hinton (2008), JMLR 9, 2579; McInnes and others (2018), UMAP",
+        maths="Features",
     ),
     View(
         "Dispersion",
@@ -229,6 +241,8 @@ FEATURES: tuple[View, ...] = (
         _spread_table,
         (_SPACE, PART, BY, *_OTHERS),
         is_long=True,
+        source=f"Puts numbers to Fig. 2 of {PAPER}; intervals by Efron & Tibshirani (1993)",
+        maths="Features",
     ),
 )
 
@@ -241,5 +255,7 @@ COLLAPSE: tuple[View, ...] = (
         "and the network names the class whose mean is nearest (NC4). Train with 'Keep features "
         "every' to see it over the epochs. With two classes NC2 is 0 whatever the network.",
         _collapse_table,
+        source="Papyan, Han & Donoho (2020), PNAS 117(40), 24652; Zhu and others (2021), NeurIPS",
+        maths="Collapse",
     ),
 )

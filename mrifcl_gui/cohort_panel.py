@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QMimeData, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import (
     QAction,
     QDragEnterEvent,
@@ -25,7 +25,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QPushButton,
     QSizePolicy,
-    QSplitter,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -38,12 +37,16 @@ from core.data.volume import Volume
 from core.errors import CohortError
 from core.figure import class_colour
 from mrifcl_gui import preferences
+from mrifcl_gui.class_mark import CLASS_MARKS
+from mrifcl_gui.dropped_paths import drop_words, local_paths
 from mrifcl_gui.elided_label import ElidedLabel
+from mrifcl_gui.remembered_splitter import RememberedSplitter
 from mrifcl_gui.scan_list import ScanList
 from mrifcl_gui.scan_table import class_labels
+from mrifcl_gui.scrolling_page import scrolling
 from mrifcl_gui.slice_strip import SliceStrip
 from mrifcl_gui.slice_viewer import SliceViewer, ViewerLayout
-from mrifcl_gui.theme import alarm_colour
+from mrifcl_gui.theme import GAP, alarm_colour, scaled
 from mrifcl_gui.welcome_page import WelcomePage
 
 # Narrower, three planes and a histogram cannot be told apart.
@@ -73,6 +76,7 @@ class CohortPanel(QWidget):
     scan_selected = Signal(object)  # Scan
     cohort_changed = Signal(object)  # Cohort, after relabelling, leaving out, undo
     paths_dropped = Signal(list)  # of Path
+    dragged_over = Signal(str)  # what a drop will do; empty when nothing is held over it
     open_folder_requested = Signal()
     demo_requested = Signal()
     recent_chosen = Signal(object)  # Path
@@ -101,6 +105,7 @@ class CohortPanel(QWidget):
         column.addWidget(self._build_problem())
         column.addWidget(self._stack, 1)
         self._build_actions()
+        CLASS_MARKS.changed.connect(self._on_class_colours)
         self.setAcceptDrops(True)
 
     @property
@@ -117,6 +122,11 @@ class CohortPanel(QWidget):
     def scan_list(self) -> ScanList:
         """The table side."""
         return self._scans
+
+    @property
+    def undo_stack(self) -> QUndoStack:
+        """The changes of the cohort, for a window that undoes those of other places too."""
+        return self._undo_stack
 
     @property
     def undo_action(self) -> QAction:
@@ -301,9 +311,14 @@ class CohortPanel(QWidget):
         """Take the problem away."""
         self._problem.setVisible(False)
 
-    def set_recent(self, paths: Sequence[Path]) -> None:
+    def show_recent(self) -> None:
+        """List on the welcome page what the preferences know to have been opened."""
+        paths = preferences.recent()
+        self.set_recent(paths, gone=[path for path in paths if preferences.is_gone(path)])
+
+    def set_recent(self, paths: Sequence[Path], *, gone: Collection[Path] = ()) -> None:
         """List what was opened before on the welcome page, the last one first."""
-        self._welcome.set_recent(paths)
+        self._welcome.set_recent(paths, gone=gone)
 
     def clear(self) -> None:
         """Forget the cohort and show the welcome page."""
@@ -327,6 +342,7 @@ class CohortPanel(QWidget):
         self._welcome.open_folder_requested.connect(self.open_folder_requested)
         self._welcome.demo_requested.connect(self.demo_requested)
         self._welcome.recent_chosen.connect(self.recent_chosen)
+        self._welcome.recent_removed.connect(self._on_recent_removed)
         return self._welcome
 
     def _build_page(self) -> QWidget:
@@ -337,22 +353,18 @@ class CohortPanel(QWidget):
         self._scans.thumbnails_wanted.connect(self.thumbnails_wanted)
         self._scans.set_thumbnails_shown(preferences.shows_thumbnails())
         self._scans.thumbnails_toggled.connect(preferences.set_shows_thumbnails)
-        splitter = QSplitter(Qt.Orientation.Horizontal)
+        splitter = RememberedSplitter("cohort", (500, 700), Qt.Orientation.Horizontal)
         splitter.setChildrenCollapsible(False)
-        splitter.addWidget(self._scans)
-        splitter.addWidget(self._build_viewer())
+        splitter.fill(self._scans, self._build_viewer())
         splitter.setStretchFactor(0, 2)
         splitter.setStretchFactor(1, 3)
-        splitter.setSizes(preferences.shares("cohort", (500, 700)))
-        splitter.splitterMoved.connect(self._on_splitter_moved)
-        self._splitter = splitter
         page = QWidget()
         column = QVBoxLayout(page)
         column.setContentsMargins(16, 16, 16, 16)
         column.setSpacing(8)
         column.addWidget(splitter, 1)
         column.addLayout(self._build_bottom())
-        return page
+        return scrolling(page, width=880, height=520)
 
     def _build_viewer(self) -> QWidget:
         self._viewer = SliceViewer()
@@ -374,7 +386,7 @@ class CohortPanel(QWidget):
         strip.addWidget(self._strip)
         self._strip_box.setVisible(False)
         side = QWidget()
-        side.setMinimumWidth(_VIEWER_WIDTH + 8)
+        side.setMinimumWidth(scaled(_VIEWER_WIDTH) + GAP)
         column = QVBoxLayout(side)
         column.setContentsMargins(8, 0, 0, 0)
         column.setSpacing(8)
@@ -483,6 +495,10 @@ class CohortPanel(QWidget):
         self._strip.show_slices(pixels, numbers, colour, self._strip.current)
         if scan.kind == "volume":
             self._viewer.set_network_slices(self._strip_of[3], numbers, colour)
+
+    def _on_class_colours(self) -> None:
+        self._write_strip()
+        self._mark_slice()
 
     def _mark_slice(self) -> None:
         """Mark in the strip the slice that the viewer shows."""
@@ -598,8 +614,9 @@ class CohortPanel(QWidget):
         text = self.tr("Flip {scan}").format(scan=key)
         self._on_change_asked(text, self._cohort.with_scans(scans))
 
-    def _on_splitter_moved(self) -> None:
-        preferences.set_shares("cohort", tuple(self._splitter.sizes()))
+    def _on_recent_removed(self, path: Path) -> None:
+        preferences.forget_recent(path)
+        self.show_recent()
 
     def _on_layout_changed(self, layout: ViewerLayout) -> None:
         preferences.set_viewer_layout(layout.enlarged, layout.crosshair, layout.network_slices)
@@ -615,19 +632,22 @@ class CohortPanel(QWidget):
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take local files and folders, nothing else."""
-        if _local_paths(event.mimeData()):
+        if paths := local_paths(event.mimeData()):
             event.acceptProposedAction()
             self._welcome.set_dragged_over(True)
+            self.dragged_over.emit("" if self._cohort is None else drop_words(paths))
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
         """Take the mark away."""
         self._welcome.set_dragged_over(False)
+        self.dragged_over.emit("")
         super().dragLeaveEvent(event)
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Hand the paths on."""
         self._welcome.set_dragged_over(False)
-        paths = _local_paths(event.mimeData())
+        self.dragged_over.emit("")
+        paths = local_paths(event.mimeData())
         if paths:
             event.acceptProposedAction()
             self.paths_dropped.emit(paths)
@@ -651,7 +671,3 @@ class _CohortChange(QUndoCommand):
 
 def _title(scan: Scan) -> str:
     return f"{scan.key} · {scan.label}"
-
-
-def _local_paths(data: QMimeData) -> list[Path]:
-    return [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]

@@ -16,6 +16,7 @@ from core.run_folder import Run
 from mrifcl_gui.export import ExportButton
 from mrifcl_gui.figure_view import FigureView
 from mrifcl_gui.job import Job
+from mrifcl_gui.remembered_splitter import RememberedSplitter
 from mrifcl_gui.side_by_side_view import SideBySideView
 from mrifcl_gui.table_view import TableView
 
@@ -26,6 +27,7 @@ class ComparisonView(QWidget):
     """The shown runs as in Table 2 with the paper's claims, row by row, and two by two."""
 
     problem = Signal(object)
+    runs_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -47,6 +49,7 @@ class ComparisonView(QWidget):
         self.paper_rows = TableView(self)
         self.side_by_side = SideBySideView(self)
         self.side_by_side.problem.connect(self.problem)
+        self.side_by_side.figure_view.next_asked.connect(self.runs_requested)
         self.tabs = QTabWidget(self)
         claims = _stacked(self.table, self.claims)
         claims.setContentsMargins(8, 8, 8, 8)
@@ -119,10 +122,8 @@ class ComparisonView(QWidget):
 
 
 def _stacked(above: QWidget, below: QWidget) -> QSplitter:
-    splitter = QSplitter(Qt.Orientation.Vertical)
-    splitter.addWidget(above)
-    splitter.addWidget(below)
-    splitter.setSizes([360, 240])
+    splitter = RememberedSplitter("comparison", (360, 240), Qt.Orientation.Vertical)
+    splitter.fill(above, below)
     return splitter
 
 

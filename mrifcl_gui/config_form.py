@@ -30,6 +30,7 @@ from PySide6.QtWidgets import (
 from core import config
 from core.config import RunSettings, SettingField
 from core.errors import SettingsError
+from mrifcl_gui.theme import alarm_colour, scaled
 
 LABEL_WIDTH = 128
 GROUP_TITLES = {"slices": "Slices", "split": "Split", "training": "Training"}
@@ -147,8 +148,7 @@ class AlertLabel(QLabel):
 def alert_colour(widget: QWidget) -> QColor:
     """Return the red that is readable on the background of ``widget``."""
     window = widget.parentWidget() or widget
-    is_dark = window.palette().color(QPalette.ColorRole.Window).lightness() < 128
-    return QColor("#FF8A80" if is_dark else "#B3261E")
+    return alarm_colour(window.palette())
 
 
 class ConfigForm(QWidget):
@@ -309,7 +309,7 @@ class ConfigForm(QWidget):
         layout = QHBoxLayout()
         layout.setSpacing(8)
         label = QLabel(self.tr("Preset"), self)
-        label.setFixedWidth(LABEL_WIDTH)
+        label.setFixedWidth(scaled(LABEL_WIDTH))
         layout.addWidget(label)
         for name, values in config.PRESETS.items():
             listed = ", ".join(
@@ -440,7 +440,7 @@ class _FieldRow(QWidget):
         self.editor.setToolTip(_help_text(field))
         title = QLabel(field.title, self)
         title.setWordWrap(True)
-        title.setFixedWidth(LABEL_WIDTH)
+        title.setFixedWidth(scaled(LABEL_WIDTH))
         title.setBuddy(self.editor)
         title.setToolTip(_help_text(field))
         layout = QGridLayout(self)
@@ -524,7 +524,7 @@ class _FieldRow(QWidget):
             return path
         # A line of text, not QDoubleSpinBox: in a German locale Qt reads "0.001" as 1.
         line = QLineEdit(self)
-        line.setMinimumWidth(72)
+        line.setMinimumWidth(scaled(72))
         line.textEdited.connect(self._on_edited)
         line.editingFinished.connect(self._on_finished)
         return line
@@ -558,7 +558,7 @@ class _HelpButton(QToolButton):
         super().__init__(parent)
         self.setText("?")
         self.setAutoRaise(True)
-        self.setFixedSize(22, 22)
+        self.setFixedSize(scaled(22), scaled(22))
         self.setToolTip(_help_text(field))
         self.setAccessibleName(self.tr("What is {name}?").format(name=field.title))
         self.setAccessibleDescription(field.help)

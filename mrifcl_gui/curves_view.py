@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QColor,
     QMouseEvent,
@@ -24,16 +24,21 @@ from PySide6.QtWidgets import (
     QGraphicsScene,
     QHBoxLayout,
     QLabel,
+    QMenu,
     QSlider,
     QVBoxLayout,
     QWidget,
 )
 
-from core.figure import GREEN, Symbol
+from core.colours import GREEN
+from core.figure import Figure, Symbol
 from core.progress import BatchDone, EpochMetrics
 from core.run_folder import History
 from mrifcl_gui.class_mark import paint_symbol
 from mrifcl_gui.config_form import AlertLabel
+from mrifcl_gui.curves_figure import curves_figure
+from mrifcl_gui.export import Exporter
+from mrifcl_gui.wrapped_label import WrappedLabel
 
 Array = NDArray[np.float64]
 
@@ -114,7 +119,7 @@ class CurvesView(QWidget):
         self._timer.setSingleShot(True)
         self._timer.setInterval(REDRAW_MS)
         self._timer.timeout.connect(self._on_redraw_due)
-        self.loss_plot = _EpochPlot(self.tr("Loss (cross-entropy, nat)"), self)
+        self.loss_plot = _EpochPlot(self.tr("Loss (nat)"), self)
         self.accuracy_plot = _EpochPlot(self.tr("Accuracy (%)"), self, high=100.0)
         self._legend = _Legend(
             {
@@ -126,9 +131,10 @@ class CurvesView(QWidget):
         )
         self.log_box = QCheckBox(self.tr("Log scale of loss"), self)
         self.smoothing = QSlider(Qt.Orientation.Horizontal, self)
-        self._readout = QLabel(self)
+        self._readout = WrappedLabel("", self)
         self._note = QLabel(self)
         self._alert = AlertLabel(self)
+        self.exporter = Exporter(self.figure, self)
         self._build_layout()
         self._build_curves()
         self.setAccessibleName(self.tr("Curves of loss and accuracy"))
@@ -190,6 +196,24 @@ class CurvesView(QWidget):
         x, y = self._curves[name].getData()
         return (np.empty(0), np.empty(0)) if x is None else (x, y)
 
+    def figure(self) -> Figure | None:
+        """Return the curves as a figure to export; None before the first epoch."""
+        return curves_figure(self._columns)
+
+    def build_menu(self) -> QMenu:
+        """Return a new context menu."""
+        menu = QMenu(self)
+        self.exporter.add_actions(menu)
+        menu.setEnabled(self.exporter.has_content)
+        return menu
+
+    def _on_menu_requested(self, place: QPoint) -> None:
+        plot = self.sender()
+        menu = self.build_menu()
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        if isinstance(plot, QWidget):
+            menu.popup(plot.mapToGlobal(place))
+
     def changeEvent(self, event: QEvent) -> None:
         """Follow a change between light and dark."""
         super().changeEvent(event)
@@ -240,6 +264,9 @@ class CurvesView(QWidget):
         head.addWidget(self._legend, 1)
         for widget in (label, self.smoothing, self.log_box):
             head.addWidget(widget)
+        for plot in (self.loss_plot, self.accuracy_plot):
+            plot.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+            plot.customContextMenuRequested.connect(self._on_menu_requested)
         return head
 
     def _build_curves(self) -> None:

@@ -11,11 +11,13 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMenu,
+    QSizePolicy,
     QSlider,
-    QStyle,
     QToolButton,
     QWidget,
 )
+
+from mrifcl_gui.icons import put_icon
 
 # Epochs a second.
 SPEEDS = (1, 2, 5, 10, 20)
@@ -119,6 +121,7 @@ class EpochBar(QWidget):
 
     def _build_files(self) -> None:
         self.files.setText(self.tr("Time-lapse"))
+        self.files.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Fixed)
         self.files.setToolTip(self.tr("Save the figure over its epochs"))
         self.files.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self.files)
@@ -159,9 +162,7 @@ class EpochBar(QWidget):
             self.moved.emit(self.epoch)
 
     def _on_play_toggled(self, is_playing: bool) -> None:
-        kind = QStyle.StandardPixmap
-        icon = kind.SP_MediaPause if is_playing else kind.SP_MediaPlay
-        self.play.setIcon(self.style().standardIcon(icon))
+        put_icon(self.play, "pause" if is_playing else "play")
         words = self.tr("Pause") if is_playing else self.tr("Play the epochs")
         self.play.setAccessibleName(words)
         self.play.setToolTip(words)

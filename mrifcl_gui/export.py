@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QObject, QStandardPaths, Signal
+from PySide6.QtCore import QObject, QStandardPaths, Qt, Signal
 from PySide6.QtGui import QAction, QGuiApplication, QImage
 from PySide6.QtWidgets import QFileDialog, QMenu, QToolButton, QWidget
 
 from core import figure_file, text_file
 from core.errors import MriFclError
 from core.figure import Figure, Table
-from mrifcl_gui import preferences
+from core.progress import Operation
+from mrifcl_gui import picture_size, preferences
+from mrifcl_gui.icons import put_icon
 from mrifcl_gui.job import Job
 
 Source = Callable[[], Figure | Table | None]
@@ -38,6 +40,11 @@ class Exporter(QObject):
         self._window = window
         self._source = source
 
+    @property
+    def has_content(self) -> bool:
+        """Whether there is something to save or copy."""
+        return self._source() is not None
+
     def set_source(self, source: Source) -> None:
         """Take what is saved from ``source`` from now on."""
         self._source = source
@@ -51,8 +58,20 @@ class Exporter(QObject):
         if shown is None:
             self.failed.emit(self.tr("There is nothing to export yet."))
             return False
-        save = figure_file.save_figure if isinstance(shown, Figure) else figure_file.save_table
-        job = Job(self.tr("Saving {}").format(path.name), lambda: save(shown, path))
+        job = Job(self.tr("Saving {}").format(path.name), _saving(shown, path))
+        job.succeeded.connect(self._on_saved)
+        self._start(job)
+        return True
+
+    def save_with_commas_to(self, path: Path) -> bool:
+        """Save as CSV with semicolons and decimal commas; as :meth:`save_to` otherwise."""
+        shown = self._source()
+        if shown is None:
+            self.failed.emit(self.tr("There is nothing to export yet."))
+            return False
+        job = Job(
+            self.tr("Saving {}").format(path.name), lambda: figure_file.save_comma_csv(shown, path)
+        )
         job.succeeded.connect(self._on_saved)
         self._start(job)
         return True
@@ -67,7 +86,10 @@ class Exporter(QObject):
             QGuiApplication.clipboard().setText(table_as_text(shown))
             self.copied.emit()
             return True
-        job = Job(self.tr("Drawing the picture"), lambda: figure_file.draw_png(shown))
+        width = picture_size.chosen().width_mm
+        job = Job(
+            self.tr("Drawing the picture"), lambda: figure_file.draw_png(shown, width_mm=width)
+        )
         job.succeeded.connect(self._on_drawn)
         self._start(job)
         return True
@@ -80,7 +102,6 @@ class Exporter(QObject):
             return
         path = self._ask_for_path(f"{shown.name}.{suffix}", suffix)
         if path is not None:
-            preferences.store().setValue("export/folder", str(path.parent))
             self.save_to(path)
 
     def add_actions(self, menu: QMenu) -> None:
@@ -93,6 +114,15 @@ class Exporter(QObject):
             action = menu.addAction(self.tr("Export {}…").format(suffix.upper()))
             action.setData(suffix)
             action.triggered.connect(self._on_format_chosen)
+        comma = menu.addAction(self.tr("Export CSV with decimal commas…"))
+        comma.setToolTip(
+            self.tr("For spreadsheets of countries that write 0,5: semicolons between")
+        )
+        comma.triggered.connect(self._on_comma_chosen)
+        if not is_table:
+            menu.addSeparator()
+            size = menu.addAction(self.tr("Picture size: {}…").format(picture_size.chosen().words))
+            size.triggered.connect(self._on_size_asked)
 
     def _ask_for_path(self, name: str, suffix: str) -> Path | None:
         place = QStandardPaths.StandardLocation.DocumentsLocation
@@ -107,6 +137,7 @@ class Exporter(QObject):
         if not chosen:
             return None
         path = Path(chosen)
+        preferences.store().setValue("export/folder", str(path.parent))
         has_ending = path.suffix.lower() == f".{suffix}"
         return path if has_ending else path.with_name(f"{path.name}.{suffix}")
 
@@ -121,6 +152,18 @@ class Exporter(QObject):
         action = self.sender()
         if isinstance(action, QAction):
             self.ask_and_save(str(action.data()))
+
+    def _on_comma_chosen(self) -> None:
+        shown = self._source()
+        if shown is None:
+            self.failed.emit(self.tr("There is nothing to export yet."))
+            return
+        path = self._ask_for_path(f"{shown.name}.csv", "csv")
+        if path is not None:
+            self.save_with_commas_to(path)
+
+    def _on_size_asked(self) -> None:
+        picture_size.ask(self._window)
 
     def _on_saved(self, path: object) -> None:
         self.saved.emit(path)
@@ -157,6 +200,8 @@ class ExportButton(QToolButton):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setText(self.tr("Export"))
+        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        put_icon(self, "download")
         self.setAccessibleName(self.tr("Export what is shown"))
         self.setToolTip(self.tr("Save what is shown as a file or copy it"))
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
@@ -195,6 +240,13 @@ def rows_as_text(rows: list[tuple[object, ...]]) -> str:
     return "\n".join(
         "\t".join(" ".join(text_file.csv_cell(value).split()) for value in row) for row in rows
     )
+
+
+def _saving(shown: Figure | Table, path: Path) -> Callable[[], Operation[Path]]:
+    if isinstance(shown, Table):
+        return lambda: figure_file.save_table(shown, path)
+    size = picture_size.chosen()
+    return lambda: figure_file.save_figure(shown, path, width_mm=size.width_mm, dpi=size.dpi)
 
 
 def _nothing() -> Figure | Table | None:

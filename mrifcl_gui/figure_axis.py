@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import html
+import math
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QFontMetricsF, QPainter
+from PySide6.QtGui import QFontMetricsF, QPainter, QPicture
 
 _NAME_ANGLE = 35  # degrees
 
 
 class NumberAxis(pg.AxisItem):
     """An axis that prints plain numbers, and turns names that do not fit beside each other."""
+
+    # Of the class, as the base asks for the label while it is being built.
+    _label_room = 0.0
 
     def __init__(self, orientation: str) -> None:
         super().__init__(orientation)
@@ -22,6 +27,31 @@ class NumberAxis(pg.AxisItem):
         # The finest of pyqtgraph's three levels has no numbers, only dozens of lines.
         self.setStyle(maxTickLevel=1)
         self._is_turned = False
+
+    def fit_label(self) -> None:
+        """Write the label in as many lines as the length of the axis asks for."""
+        room = self.height() if self.orientation == "left" else self.width()
+        before = self.labelString()
+        self._label_room = room
+        if self.labelString() != before:
+            self.label.setTextWidth(-1)
+            self.label.setHtml(self.labelString())
+            # Lines are centred in a width of their own only.
+            self.label.setTextWidth(self.label.boundingRect().width())
+            self.showLabel(self.label.isVisible())
+            self.resizeEvent()
+
+    def labelString(self) -> str:
+        """Return the label as HTML, lines broken where it is longer than the axis."""
+        whole = super().labelString()
+        metrics = QFontMetricsF(self.label.font())
+        words = html.unescape(self.labelText)  # units are part of it
+        lines = wrapped(words, self._label_room, metrics)
+        if len(lines) < 2:
+            return whole
+        style = whole[: whole.index(">") + 1]
+        text = "<br>".join(html.escape(line) for line in lines)
+        return f"<div align='center'>{style}{text}</span></div>"
 
     def fit_names(self, names: tuple[str, ...]) -> float:
         """Turn ``names`` where they are wider than their places.
@@ -40,6 +70,18 @@ class NumberAxis(pg.AxisItem):
             return 0.0
         cosine = float(np.cos(np.radians(_NAME_ANGLE)))
         return metrics.horizontalAdvance(names[0]) * cosine - self.width() / len(names) / 2
+
+    def fit_numbers(self) -> None:
+        """Take the room that the numbers need now, not while they are painted the first time.
+
+        Else the layout would change under the painter, and all be painted twice.
+        """
+        nowhere = QPicture()
+        painter = QPainter(nowhere)
+        if self.style["tickFont"]:
+            painter.setFont(self.style["tickFont"])
+        self.generateDrawSpecs(painter)
+        painter.end()
 
     def boundingRect(self) -> QRectF:  # noqa: D102
         # WORKAROUND: with a grid pyqtgraph 0.14.0 leaves no room at the ends
@@ -89,6 +131,22 @@ class NumberAxis(pg.AxisItem):
         p.setPen(self.textPen())
         for rect, flags, text in specs:
             p.drawText(rect, int(flags), text)
+
+
+def wrapped(words: str, room: float, metrics: QFontMetricsF) -> list[str]:
+    """Return ``words`` in lines of about the same length, each within ``room`` if that can be."""
+    whole = metrics.horizontalAdvance(words)
+    if room <= 0 or whole <= room:
+        return [words]
+    aim = whole / math.ceil(whole / room) * 1.15
+    lines = [""]
+    for word in words.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and metrics.horizontalAdvance(longer) > min(aim, room):
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _line_rect(start: QPointF, end: QPointF) -> QRectF:

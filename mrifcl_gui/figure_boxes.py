@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QGraphicsTextItem, QSizePolicy, QWidget
 
 from core.figure import Band, Bars, Curve, Layer, Scatter
 from mrifcl_gui.figure_colours import SYMBOLS, Colours, fill_of, pen_of
+from mrifcl_gui.theme import SMALL, scaled, typeface
 
 _SAMPLE_WIDTH, _ENTRY_HEIGHT, _ENTRY_GAP = 22, 18, 18  # pixels, in legends
 
@@ -55,9 +56,7 @@ class TextBox(Box):
     def __init__(self, parent: pg.ViewBox) -> None:
         super().__init__(parent)
         self._text = QGraphicsTextItem(self)
-        font = QFont(self._text.font())
-        font.setPointSizeF(8.5)
-        self._text.setFont(font)
+        self._text.setFont(typeface(self._text.font(), SMALL))
         self._text.document().setDocumentMargin(5)
 
     def set_text(self, text: str) -> None:
@@ -98,14 +97,14 @@ class Legend(Box):
         self.update()
 
     def boundingRect(self) -> QRectF:  # noqa: D102
-        return QRectF(0, 0, self._width, 8 + _ENTRY_HEIGHT * len(self._layers))
+        return QRectF(0, 0, self._width, 8 + scaled(_ENTRY_HEIGHT) * len(self._layers))
 
     def paint(self, painter: QPainter, *options: object) -> None:  # noqa: D102
         super().paint(painter, *options)
         painter.setFont(self._font)
         for number, layer in enumerate(self._layers):
             if self._colours is not None:
-                place = QPointF(8, 4 + number * _ENTRY_HEIGHT)
+                place = QPointF(8, 4 + number * scaled(_ENTRY_HEIGHT))
                 _paint_entry(painter, place, layer, self._colours)
 
 
@@ -139,7 +138,7 @@ class LegendRow(QWidget):
         return lines
 
     def _fit_height(self) -> None:
-        self.setFixedHeight(_ENTRY_HEIGHT * len(self._lines()) + 4)
+        self.setFixedHeight(scaled(_ENTRY_HEIGHT) * len(self._lines()) + 4)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: D102
         painter = QPainter(self)
@@ -149,7 +148,7 @@ class LegendRow(QWidget):
             x = (self.width() - sum(widths) + _ENTRY_GAP) / 2
             for layer, width in zip(line, widths, strict=True):
                 if self._colours is not None:
-                    place = QPointF(x, 2 + number * _ENTRY_HEIGHT)
+                    place = QPointF(x, 2 + number * scaled(_ENTRY_HEIGHT))
                     _paint_entry(painter, place, layer, self._colours)
                 x += width
         painter.end()
@@ -165,7 +164,7 @@ def _entry_width(layer: Layer, font: QFont) -> float:
 
 def _paint_entry(painter: QPainter, place: QPointF, layer: Layer, colours: Colours) -> None:
     """Paint a layer's sample and name, the upper left corner at ``place``."""
-    middle = place + QPointF(_SAMPLE_WIDTH / 2, _ENTRY_HEIGHT / 2)
+    middle = place + QPointF(_SAMPLE_WIDTH / 2, scaled(_ENTRY_HEIGHT) / 2)
     if isinstance(layer, Curve):
         painter.setPen(pen_of(layer, colours))
         half = QPointF(_SAMPLE_WIDTH / 2, 0)
@@ -185,5 +184,7 @@ def _paint_entry(painter: QPainter, place: QPointF, layer: Layer, colours: Colou
     painter.setPen(colours.ink)
     left = place.x() + _SAMPLE_WIDTH + 6
     painter.drawText(
-        QRectF(left, place.y(), 4000, _ENTRY_HEIGHT), Qt.AlignmentFlag.AlignVCenter, layer.name
+        QRectF(left, place.y(), 4000, scaled(_ENTRY_HEIGHT)),
+        Qt.AlignmentFlag.AlignVCenter,
+        layer.name,
     )

@@ -8,6 +8,7 @@ from PySide6.QtGui import QColor, QPalette, QPen
 
 from core.figure import Band, Bars, Curve
 from core.figure_heat_map import relative_luminance
+from mrifcl_gui.theme import DARK, LIGHT
 
 # pyqtgraph's names.
 SYMBOLS = {"circle": "o", "square": "s", "triangle": "t1", "diamond": "d", "cross": "x"}
@@ -27,12 +28,13 @@ class Colours:
     def __init__(self, palette: QPalette) -> None:
         self.ground = palette.color(QPalette.ColorRole.Base)
         self.is_dark = self.ground.lightness() < 128
-        self.ink = QColor("#E6E6E6" if self.is_dark else "#222222")
-        self.frame = QColor("#8C8C8C" if self.is_dark else "#888888")
+        theme = DARK if self.is_dark else LIGHT
+        self.ink = QColor(theme.ink)
+        self.frame = QColor(theme.frame)
         self.box = QColor(self.ground)
         self.box.setAlpha(215)
-        self.box_edge = QColor("#666666" if self.is_dark else "#CCCCCC")
-        self.warning = QColor("#FF7B72" if self.is_dark else "#C00000")
+        self.box_edge = QColor(theme.box_edge)
+        self.warning = QColor(theme.alarm)
 
     def mark(self, colour: str, opacity: float = 1.0) -> QColor:
         """Return a layer's colour; under dark colours lighter, until it stands off the ground."""

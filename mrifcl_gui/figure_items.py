@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QRectF
-from PySide6.QtGui import QColor, QFont, QPainter
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QFont, QPainter
 from PySide6.QtWidgets import QGraphicsPathItem
 
 from core.figure import Band, Bars, Curve, HeatMap, Image, Scatter
@@ -105,7 +105,7 @@ class _BandItems(LayerItems):
         outline_x, outline_y = np.concatenate([x, x[::-1]]), np.concatenate([low, high[::-1]])
         self._items[0].setPath(pg.arrayToQPath(outline_x, outline_y, finiteCheck=False))
         self._items[0].setBrush(fill_of(layer, colours))
-        self._items[0].setPen(QColor(0, 0, 0, 0))
+        self._items[0].setPen(Qt.PenStyle.NoPen)
 
 
 class _BarItems(LayerItems):
@@ -152,7 +152,9 @@ class _HeatMapItems(LayerItems):
             return
         step_x, step_y = self._plot.vb.viewPixelSize()
         widest = max(len(number.toPlainText()) for number in self._numbers)
-        room = min(0.5 / step_y, 0.9 / step_x / (0.65 * max(widest, 1))) if step_x else 0.0
+        room = (
+            min(0.5 / step_y, 0.9 / step_x / (0.65 * max(widest, 1))) if step_x and step_y else 0.0
+        )
         font = QFont(self._plot.font())
         font.setPixelSize(int(np.clip(room, 1, 18)))
         for number in self._numbers:

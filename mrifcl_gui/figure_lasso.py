@@ -8,8 +8,10 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, Qt, Signal
-from PySide6.QtGui import QPainterPath, QPolygonF
+from PySide6.QtGui import QColor, QPainterPath, QPolygonF
 from PySide6.QtWidgets import QGraphicsPathItem
+
+from mrifcl_gui.theme import ACCENT
 
 _ABOVE_ALL = 950
 
@@ -30,8 +32,10 @@ class LassoViewBox(pg.ViewBox):
         self._outline: list[QPointF] = []
         self._line = QGraphicsPathItem(self)
         self._line.setZValue(_ABOVE_ALL)
-        self._line.setPen(pg.mkPen("#0072B2", width=1.5, style=Qt.PenStyle.DashLine))
-        self._line.setBrush(pg.mkBrush(0, 114, 178, 40))
+        self._line.setPen(pg.mkPen(ACCENT, width=1.5, style=Qt.PenStyle.DashLine))
+        inside = QColor(ACCENT)
+        inside.setAlpha(40)
+        self._line.setBrush(inside)
         self._line.setVisible(False)
 
     def mouseDragEvent(self, ev: Any, axis: int | None = None) -> None:  # noqa: D102, ANN401

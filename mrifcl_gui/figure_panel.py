@@ -23,6 +23,7 @@ from mrifcl_gui.figure_boxes import Box, Legend, TextBox
 from mrifcl_gui.figure_colours import Colours
 from mrifcl_gui.figure_items import ITEMS
 from mrifcl_gui.figure_lasso import inside
+from mrifcl_gui.theme import BODY, scaled
 
 Floats = NDArray[np.float64]
 
@@ -97,8 +98,14 @@ class PanelItems:
         """Fit what depends on the size in pixels: shape, range, boxes, size of numbers."""
         names = tick_names(self._panel)[0]
         left = self.plot.getAxis("left")
+        for axis in (left, self.plot.getAxis("bottom")):
+            axis.fit_label()
         needed = self.plot.getAxis("bottom").fit_names(names)
         left.setWidth(needed if needed > left.minimumWidth() else None)
+        if not self._zoomed:
+            self.reset_range()
+        for axis in (left, self.plot.getAxis("bottom")):
+            axis.fit_numbers()
         # At once, so that all below is fitted to the room that the axes leave.
         self.plot.layout.activate()
         if self._panel.equal_aspect:
@@ -108,6 +115,8 @@ class PanelItems:
         for item in self._layers:
             item.settle()
         self._place_boxes()
+        # What changes while it is painted would be painted twice.
+        self.plot.vb.prepareForPaint()
 
     def ring(self, ids: frozenset[str], current: str = "") -> None:
         """Ring the points with these ids, and wider the one that is looked at."""
@@ -233,11 +242,11 @@ class PanelItems:
             is_bare_picture = not axis.title and any(isinstance(s, Image) for s in panel.layers)
             self.plot.showAxis(side, not is_bare_picture)
         title = html.escape(panel.title).replace("\n", "<br>") if panel.title else None
-        self.plot.setTitle(title, color=colours.ink.name(), size="10pt")
+        self.plot.setTitle(title, color=colours.ink.name(), size=f"{scaled(BODY)}px")
         if "\n" in panel.title:
             # pyqtgraph leaves room for one line.
-            self.plot.titleLabel.setMaximumHeight(_TWO_LINES)
-            self.plot.layout.setRowFixedHeight(0, _TWO_LINES)
+            self.plot.titleLabel.setMaximumHeight(scaled(_TWO_LINES))
+            self.plot.layout.setRowFixedHeight(0, scaled(_TWO_LINES))
         for line in self._cross:
             line.setPen(pg.mkPen(colours.frame, width=1, style=Qt.PenStyle.DashLine))
         self._rings.setPen(pg.mkPen(colours.ink, width=2))

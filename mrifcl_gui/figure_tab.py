@@ -14,8 +14,8 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QPushButton,
     QScrollArea,
-    QSplitter,
     QVBoxLayout,
     QWidget,
 )
@@ -25,13 +25,17 @@ from core.figure import Figure, Table
 from core.progress import Operation, Progress, finished
 from core.run_folder import Run
 from mrifcl_gui.analysis_views import Choice, Options, Tab, Values, View
+from mrifcl_gui.class_mark import CLASS_MARKS
 from mrifcl_gui.epoch_bar import EpochBar
 from mrifcl_gui.export import ExportButton
 from mrifcl_gui.figure_view import FigureView
 from mrifcl_gui.job import Job
 from mrifcl_gui.messages import text_of
+from mrifcl_gui.remembered_splitter import RememberedSplitter
 from mrifcl_gui.selection import Selection
 from mrifcl_gui.table_view import TableView
+from mrifcl_gui.task_dock import TELLS_FAILURE
+from mrifcl_gui.theme import scaled
 from mrifcl_gui.time_lapse_files import TimeLapse, TimeLapseFiles
 
 _SIDE_WIDTH = 240
@@ -48,6 +52,9 @@ class FigureTab(QWidget):
     drawn = Signal()
     job_started = Signal(object)  # Job that may take long
     epoch_chosen = Signal(int)
+    runs_requested = Signal()
+    tab_requested = Signal(str)  # title of the tab where what is lacking is chosen
+    maths_requested = Signal(str)  # heading of the formulas
 
     def __init__(self, tab: Tab, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -56,6 +63,7 @@ class FigureTab(QWidget):
         self._job: Job | None = None
         self._is_active = False
         self._is_stale = True
+        self._is_stopped = False
         self._long = False
         self._selected: dict[str, Any] = {"rows": (), "channel": None}
         self._controls: dict[str, QWidget] = {}
@@ -69,6 +77,7 @@ class FigureTab(QWidget):
         self.export.set_source(self.figure_view.figure)
         self.export.failed.connect(self._on_export_failed)
         self.figure_view.failed.connect(self._on_export_failed)
+        self.figure_view.next_asked.connect(self._on_next_asked)
         self.epochs = EpochBar(self)
         self.epochs.moved.connect(self._on_epoch_moved)
         self.epochs.file_asked.connect(self._on_time_lapse_asked)
@@ -80,10 +89,14 @@ class FigureTab(QWidget):
         self._no_epochs.setWordWrap(True)
         self.view_choice = QComboBox(self)
         self.view_choice.setAccessibleName(self.tr("Figure"))
+        self.view_choice.setToolTip(self.tr("Which figure of this tab is shown"))
         self._options = QFormLayout()
         self._help = QLabel(self)
+        self._source = QLabel(self)
+        self.maths_button = QPushButton(self.tr("Formulas of this figure"), self)
         self._build()
         self._on_view_chosen()
+        CLASS_MARKS.changed.connect(self._wish)
 
     @property
     def title(self) -> str:
@@ -94,6 +107,11 @@ class FigureTab(QWidget):
     def view(self) -> View:
         """The view on screen."""
         return self._tab.views[max(0, self.view_choice.currentIndex())]
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a figure is still to come."""
+        return self._is_active and (self._is_stale or self._job is not None)
 
     def show_run(self, run: Run | None) -> None:
         """Draw another run."""
@@ -186,9 +204,16 @@ class FigureTab(QWidget):
         layout.addSpacing(8)
         layout.addWidget(heading)
         layout.addWidget(self._help)
+        self._source.setWordWrap(True)
+        self._source.setTextFormat(Qt.TextFormat.PlainText)
+        self._source.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        layout.addWidget(self._source)
+        self.maths_button.setToolTip(self.tr("The formulas of this figure, in the guide"))
+        self.maths_button.clicked.connect(self._on_maths)
+        layout.addWidget(self.maths_button)
         layout.addStretch(1)
         scroll = QScrollArea(self)
-        scroll.setFixedWidth(_SIDE_WIDTH)
+        scroll.setFixedWidth(scaled(_SIDE_WIDTH))
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         scroll.setWidgetResizable(True)
@@ -206,17 +231,19 @@ class FigureTab(QWidget):
         column.addWidget(self.figure_view, 1)
         column.addWidget(self._no_epochs)
         column.addWidget(self.epochs)
-        splitter = QSplitter(Qt.Orientation.Vertical, self)
-        splitter.addWidget(above)
-        splitter.addWidget(self.table_view)
+        name = f"figure {self.title}"
+        splitter = RememberedSplitter(name, (440, 160), Qt.Orientation.Vertical, self)
+        splitter.fill(above, self.table_view)
         splitter.setStretchFactor(0, 4)
         splitter.setStretchFactor(1, 1)
-        splitter.setSizes([440, 160])
         return splitter
 
     def _on_view_chosen(self) -> None:
         self._fill_options()
         self._help.setText(self.view.help)
+        self._source.setText(self.tr("Source: {0}").format(self.view.source))
+        self._source.setVisible(bool(self.view.source))
+        self.maths_button.setVisible(bool(self.view.maths))
         self._fit_epochs()
         self._wish()
 
@@ -239,6 +266,8 @@ class FigureTab(QWidget):
     def _add_tick(self, choice: Choice, is_ticked: bool) -> None:
         tick = QCheckBox(choice.title, self)
         tick.setChecked(is_ticked)
+        usual = self.tr("Show it in the figure, or leave it out")
+        tick.setToolTip(choice.help or usual)
         tick.toggled.connect(self._on_option_changed)
         self._options.addRow(tick)
         self._controls[choice.name] = tick
@@ -246,6 +275,7 @@ class FigureTab(QWidget):
     def _add_box(self, choice: Choice, values: Values, chosen: object) -> None:
         box = QComboBox(self)
         box.setAccessibleName(choice.title)
+        box.setToolTip(choice.help)
         # Long words must not push the side wider than it is.
         box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         box.setMinimumContentsLength(8)
@@ -304,10 +334,11 @@ class FigureTab(QWidget):
         if not self._is_active or not self._is_stale or self._job is not None:
             return
         run, view = self._run, self.view
-        self._is_stale = False
+        self._is_stale = self._is_stopped = False
         if run is None or not run.has_features:
-            self.figure_view.clear_figure(
-                self.tr("This run has no features yet: let its training end, or resume it.")
+            self._show_empty(
+                self.tr("This run has no features yet: let its training end, or resume it."),
+                self.tr("Choose another run"),
             )
             self.table_view.clear_table("")
             return
@@ -320,9 +351,25 @@ class FigureTab(QWidget):
         self._job = job
         self._long = view.is_long
         if view.is_long:
+            job.setProperty(TELLS_FAILURE, True)
             self.figure_view.clear_figure(self.tr("Drawing…"))
             self.job_started.emit(job)
         job.start()
+
+    def _show_empty(self, text: str, button: str) -> None:
+        self.figure_view.clear_figure(text, button=button)
+
+    def _on_next_asked(self) -> None:
+        """Go where what the figure lacks is to be had; one that was stopped is drawn."""
+        if self._is_stopped:
+            self._wish()
+        elif self.view.next_tab and self._run is not None and self._run.has_features:
+            self.tab_requested.emit(self.view.next_tab)
+        else:
+            self.runs_requested.emit()
+
+    def _on_maths(self) -> None:
+        self.maths_requested.emit(self.view.maths)
 
     def _on_made(self, made: tuple[Figure, Table | None]) -> None:
         figure, table = made
@@ -337,7 +384,11 @@ class FigureTab(QWidget):
         self.drawn.emit()
 
     def _on_failed(self, error: BaseException) -> None:
-        self.figure_view.clear_figure(text_of(error))
+        next_tab = self.view.next_tab
+        self._show_empty(
+            text_of(error),
+            self.tr("Go to {0}").format(next_tab) if next_tab else self.tr("Choose another run"),
+        )
         self.table_view.clear_table("")
         # What the run's own arrays do not allow is said in place of the figure; that is enough.
         if not isinstance(error, MriFclError):
@@ -345,8 +396,10 @@ class FigureTab(QWidget):
 
     def _on_cancelled(self) -> None:
         if not self._is_stale:
+            self._is_stopped = True
             self.figure_view.clear_figure(
-                self.tr("Stopped. Change an option to have the figure drawn again.")
+                self.tr("Stopped. Change an option to have the figure drawn again."),
+                button=self.tr("Draw it now"),
             )
             self.table_view.clear_table("")
 

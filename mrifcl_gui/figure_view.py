@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QGraphicsScene,
     QLabel,
     QMenu,
+    QPushButton,
     QScrollArea,
     QSizePolicy,
     QStackedWidget,
@@ -22,6 +23,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from core.colours import ON_GROUND
 from core.figure import Figure, Image, Layer, Panel
 from core.figure_geometry import legend_layers
 from mrifcl_gui.export import Exporter
@@ -30,7 +32,10 @@ from mrifcl_gui.figure_boxes import LegendRow
 from mrifcl_gui.figure_colours import Colours
 from mrifcl_gui.figure_lasso import LassoViewBox
 from mrifcl_gui.figure_panel import PanelItems
+from mrifcl_gui.theme import scaled
+from mrifcl_gui.wrapped_label import WrappedLabel
 
+_LEAST_TITLED = 140  # pixels of a picture with a line that names it
 _LEAST_PICTURE = (90, 70)  # pixels; without axes there is room for more of them
 _LEAST_PANEL = (190, 170)  # pixels; smaller panels scroll no more than they help
 _LEAST_WITH_EQUATIONS = (330, 230)
@@ -59,11 +64,13 @@ class FigureView(QWidget):
     saved = Signal(object)
     copied = Signal()
     failed = Signal(str)
+    next_asked = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._figure: Figure | None = None
         self._structure: tuple[Any, ...] | None = None
+        self._columns = 1
         self._panels: list[PanelItems] = []
         self._selected: frozenset[str] = frozenset()
         self._current = ""
@@ -72,7 +79,8 @@ class FigureView(QWidget):
         self._legend_row = LegendRow(self)
         self._graphics = self._build_graphics()
         self._stack = QStackedWidget(self)
-        self._stack.addWidget(self._empty)
+        self._empty_page = self._build_empty()
+        self._stack.addWidget(self._empty_page)
         self._scroll = self._build_scroll()
         self._stack.addWidget(self._scroll)
         self._build_layout()
@@ -80,10 +88,10 @@ class FigureView(QWidget):
         self._settle.setSingleShot(True)
         self._settle.setInterval(60)
         self._settle.timeout.connect(self._on_settled)
-        self._exporter = Exporter(self.figure, self)
-        self._exporter.saved.connect(self.saved)
-        self._exporter.copied.connect(self.copied)
-        self._exporter.failed.connect(self.failed)
+        self.exporter = Exporter(self.figure, self)
+        self.exporter.saved.connect(self.saved)
+        self.exporter.copied.connect(self.copied)
+        self.exporter.failed.connect(self.failed)
 
     def figure(self) -> Figure | None:
         """Return the figure shown now, None without one."""
@@ -92,6 +100,17 @@ class FigureView(QWidget):
     def show_figure(self, figure: Figure) -> None:
         """Show ``figure``; items are kept where its structure is that of the one before."""
         self._figure = figure
+        self._legend_row.show_layers(_shared_legend(figure), self._colours)
+        for label, text in (
+            (self._title, figure.title),
+            (self._caption, figure.caption),
+            (self._warning, figure.warning),
+            (self._badges, _badges_html(figure)),
+        ):
+            label.setText(text)
+            label.setVisible(bool(text))
+        self._readout.setVisible(True)
+        self._stack.setCurrentWidget(self._scroll)
         structure = _structure_of(figure)
         if structure == self._structure:
             for items, panel in zip(self._panels, figure.panels, strict=True):
@@ -100,27 +119,23 @@ class FigureView(QWidget):
             self._structure = structure
             self._rebuild(figure)
         self._show_selected()
-        self._legend_row.show_layers(_shared_legend(figure), self._colours)
-        for label, text in (
-            (self._title, figure.title),
-            (self._caption, figure.caption),
-            (self._warning, figure.warning),
-        ):
-            label.setText(text)
-            label.setVisible(bool(text))
-        self._readout.setVisible(True)
-        self._stack.setCurrentWidget(self._scroll)
 
-    def clear_figure(self, empty_text: str) -> None:
-        """Show ``empty_text`` and no figure."""
+    def clear_figure(self, empty_text: str, *, button: str = "") -> None:
+        """Show ``empty_text`` and no figure, and a button for what to do next.
+
+        A click on the button emits ``next_asked``.
+        """
         self._figure, self._structure = None, None
         self._remove_panels()
-        for label in (self._title, self._caption, self._warning, self._readout):
+        for label in (self._title, self._badges, self._caption, self._warning, self._readout):
             label.clear()
             label.setVisible(False)
         self._legend_row.show_layers([], self._colours)
         self._empty.setText(empty_text)
-        self._stack.setCurrentWidget(self._empty)
+        self.next_button.setText(button)
+        self.next_button.setAccessibleName(button or self.tr("What to do next"))
+        self.next_button.setVisible(bool(button))
+        self._stack.setCurrentWidget(self._empty_page)
 
     def select_points(self, ids: Collection[str], *, current: str = "") -> None:
         """Ring the points with these ids, ``current`` wider, until other ids are given."""
@@ -135,7 +150,7 @@ class FigureView(QWidget):
     def build_menu(self) -> QMenu:
         """Return a new context menu."""
         menu = QMenu(self)
-        self._exporter.add_actions(menu)
+        self.exporter.add_actions(menu)
         menu.addSeparator()
         menu.addAction(self.tr("Show all")).triggered.connect(self.reset_ranges)
         return menu
@@ -146,6 +161,9 @@ class FigureView(QWidget):
         font = QFont(self._title.font())
         font.setBold(True)
         self._title.setFont(font)
+        self._badges = _label()
+        self._badges.setTextFormat(Qt.TextFormat.RichText)
+        self._badges.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self._readout = _label()
         self._readout.setAccessibleName(self.tr("Place of the mouse"))
         self._readout.setAlignment(Qt.AlignmentFlag.AlignRight)
@@ -155,6 +173,20 @@ class FigureView(QWidget):
         self._empty = _label()
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setVisible(True)
+
+    def _build_empty(self) -> QWidget:
+        page = QWidget(self)
+        self.next_button = QPushButton(page)
+        self.next_button.setToolTip(self.tr("Do what is said above"))
+        self.next_button.setAccessibleName(self.tr("What to do next"))
+        self.next_button.clicked.connect(self.next_asked)
+        self.next_button.hide()
+        column = QVBoxLayout(page)
+        column.addStretch(1)
+        column.addWidget(self._empty)
+        column.addWidget(self.next_button, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addStretch(1)
+        return page
 
     def _build_graphics(self) -> pg.GraphicsLayoutWidget:
         graphics = pg.GraphicsLayoutWidget(self)
@@ -186,6 +218,7 @@ class FigureView(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self._title)
+        layout.addWidget(self._badges)
         layout.addWidget(self._stack, 1)
         layout.addWidget(self._legend_row)
         for label in (self._readout, self._warning, self._caption):
@@ -193,8 +226,12 @@ class FigureView(QWidget):
         self._recolour_labels()
 
     def _rebuild(self, figure: Figure) -> None:
+        # The words around them first: panels that change their size are painted twice.
+        layout = self.layout()
+        if layout is not None:
+            layout.activate()
         self._remove_panels()
-        columns = max(1, figure.columns)
+        columns = self._columns = self._columns_of(figure)
         has_legend = not _shared_legend(figure)
         for number, panel in enumerate(figure.panels):
             axes = {side: NumberAxis(side) for side in ("bottom", "left")}
@@ -205,7 +242,7 @@ class FigureView(QWidget):
                 viewBox=LassoViewBox(enableMenu=False),
             )
             plot.vb.lassoed.connect(self._on_lassoed)
-            plot.setMinimumSize(*_least_size(panel))
+            plot.setMinimumSize(*(scaled(side) for side in _least_size(panel)))
             plot.vb.sigResized.connect(self._on_panel_resized)
             self._panels.append(PanelItems(plot, panel, self._colours, has_legend=has_legend))
         self._fit_least_size()
@@ -215,6 +252,14 @@ class FigureView(QWidget):
             self._on_settled()
         self._settle.start()
 
+    def _columns_of(self, figure: Figure) -> int:
+        """Return how many panels lie beside each other: of pictures, as many as there is room."""
+        columns = max(1, figure.columns)
+        if all(_is_picture(panel) for panel in figure.panels):
+            room = self._scroll.viewport().width() // scaled(_LEAST_TITLED)
+            columns = min(columns, max(2, room))
+        return columns
+
     def _fit_least_size(self) -> None:
         """Give each column and each row the room that its largest panel needs."""
         layout = self._graphics.ci.layout
@@ -222,10 +267,11 @@ class FigureView(QWidget):
         wide = layout.columnCount() * max((size.width() for size in least), default=0.0)
         high = layout.rowCount() * max((size.height() for size in least), default=0.0)
         margins = 2 * _MARGIN
-        self._graphics.setMinimumSize(
-            round(wide) + _SPACING * (layout.columnCount() - 1) + margins,
-            round(high) + _SPACING * (layout.rowCount() - 1) + margins,
-        )
+        # Titles and names may need more than the panels themselves.
+        whole = layout.effectiveSizeHint(Qt.SizeHint.MinimumSize)
+        wide = max(wide + _SPACING * (layout.columnCount() - 1) + margins, whole.width())
+        high = max(high + _SPACING * (layout.rowCount() - 1) + margins, whole.height())
+        self._graphics.setMinimumSize(round(wide), round(high))
 
     def _remove_panels(self) -> None:
         self._panels = []
@@ -250,6 +296,10 @@ class FigureView(QWidget):
         self._settle.start()
 
     def _on_settled(self) -> None:
+        if self._figure is not None and self._columns_of(self._figure) != self._columns:
+            self._rebuild(self._figure)
+            self._show_selected()
+            return
         for items in self._panels:
             items.settle()
 
@@ -316,10 +366,14 @@ class FigureView(QWidget):
 
 def _least_size(panel: Panel) -> tuple[int, int]:
     """Return the pixels that a panel needs; below them the figure scrolls."""
-    if all(isinstance(layer, Image) for layer in panel.layers):
+    if _is_picture(panel):
         return _LEAST_PICTURE
     has_equations = any(len(line) > 30 for line in panel.text.splitlines())
     return _LEAST_WITH_EQUATIONS if has_equations else _LEAST_PANEL
+
+
+def _is_picture(panel: Panel) -> bool:
+    return all(isinstance(layer, Image) for layer in panel.layers)
 
 
 def _structure_of(figure: Figure) -> tuple[Any, ...]:
@@ -337,6 +391,15 @@ def _structure_of(figure: Figure) -> tuple[Any, ...]:
     )
 
 
+def _badges_html(figure: Figure) -> str:
+    """Return the verdicts as filled boxes; on their own ground they are read in any theme."""
+    return "&ensp;".join(
+        f"<span style='background-color: {badge.colour}; color: {ON_GROUND}'>"
+        f"&nbsp;{html.escape(badge.text)}&nbsp;</span>"
+        for badge in figure.badges
+    )
+
+
 def _shared_legend(figure: Figure) -> list[Layer]:
     """Return the entries that all of several panels have, empty where they differ."""
     entries = [legend_layers(panel) for panel in figure.panels]
@@ -346,8 +409,6 @@ def _shared_legend(figure: Figure) -> list[Layer]:
 
 
 def _label() -> QLabel:
-    label = QLabel()
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(True)
+    label = WrappedLabel()
     label.setVisible(False)
     return label

@@ -40,6 +40,7 @@ class GridChoice(QWidget):
         self._fold.setAutoRaise(True)
         self._fold.setArrowType(Qt.ArrowType.RightArrow)
         self._fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._fold.setToolTip(self.tr("Train each network under several splits and seeds at once"))
         self._fold.toggled.connect(self._on_folded)
         self._inside = QWidget(self)
         chips = QGridLayout()

@@ -24,13 +24,13 @@ from PySide6.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QPushButton,
-    QSplitter,
     QTextBrowser,
     QVBoxLayout,
     QWidget,
 )
 
 import resources
+from mrifcl_gui.remembered_splitter import RememberedSplitter
 
 GUIDE, TUTORIAL, MATHS = "user-guide.md", "tutorial.md", "maths.md"
 PICTURE_WIDTH = 720
@@ -158,11 +158,9 @@ class GuideWindow(QDialog):
         self.found = QLabel(self)
         layout = QVBoxLayout(self)
         layout.addLayout(self._build_head())
-        splitter = QSplitter(Qt.Orientation.Horizontal, self)
-        splitter.addWidget(self.contents)
-        splitter.addWidget(self.page)
+        splitter = RememberedSplitter("guide", (220, 800), Qt.Orientation.Horizontal, self)
+        splitter.fill(self.contents, self.page)
         splitter.setStretchFactor(1, 1)
-        splitter.setSizes([220, 800])
         layout.addWidget(splitter, 1)
         self._build_shortcuts()
         self.resize(1040, 760)
@@ -173,11 +171,11 @@ class GuideWindow(QDialog):
             self.page.show_file(file)
             self._fill_contents()
             self._on_search_changed()
-        if anchor:
-            self.page.go_to_heading(anchor)
         self.show()
         self.raise_()
         self.activateWindow()
+        if anchor:  # once it has the width by which its lines are broken
+            self.page.go_to_heading(anchor)
 
     def _build_head(self) -> QHBoxLayout:
         head = QHBoxLayout()

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QWidget
 
 from mrifcl_gui.plane_drawing import ACCENT, BACKGROUND, FAINT_TEXT
+from mrifcl_gui.theme import SMALL, VIEWER, typeface
 
 _BINS = 128
 _MARGIN = 14
@@ -97,7 +98,7 @@ class HistogramView(QWidget):
         area = self._plot_area()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor("#5f6368"))
+        painter.setBrush(QColor(VIEWER.bars))
         painter.drawPolygon(self._outline())
         left = min(max(self.x_of(self._window[0]), area.left()), area.right())
         right = min(max(self.x_of(self._window[1]), area.left()), area.right())
@@ -114,9 +115,7 @@ class HistogramView(QWidget):
         painter.end()
 
     def _paint_axis(self, painter: QPainter, area: QRectF) -> None:
-        font = QFont(self.font())
-        font.setPixelSize(11)
-        painter.setFont(font)
+        painter.setFont(typeface(self.font(), SMALL))
         painter.setPen(FAINT_TEXT)
         painter.drawLine(area.bottomLeft(), area.bottomRight())
         box = QRectF(area.left(), area.bottom() + 3, area.width(), 16)

@@ -11,8 +11,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
-    QSpinBox,
-    QSplitter,
     QTabWidget,
     QVBoxLayout,
     QWidget,
@@ -27,7 +25,10 @@ from mrifcl_gui.export import ExportButton
 from mrifcl_gui.figure_view import FigureView
 from mrifcl_gui.job import Job
 from mrifcl_gui.messages import text_of
+from mrifcl_gui.number_box import WholeNumberBox
+from mrifcl_gui.remembered_splitter import RememberedSplitter
 from mrifcl_gui.table_view import TableView
+from mrifcl_gui.theme import scaled
 
 _SIDE_WIDTH = 300
 
@@ -57,12 +58,15 @@ class HonestyView(QWidget):
         self._is_active = False
         self._is_stale = False
         self._is_busy = False
-        self.seeds = QSpinBox(self)
+        self.seeds = WholeNumberBox(self)
         self.shuffled = QCheckBox(self.tr("Also with shuffled labels (control)"), self)
+        self.shuffled.setToolTip(
+            self.tr("Train once more with labels dealt at random: what is left is leakage")
+        )
         self.measure = QPushButton(self)
         self.state = QLabel(self)
         self.percentage = QLineEdit(self)
-        self.cases = QSpinBox(self)
+        self.cases = WholeNumberBox(self)
         self.verdict = QLabel(self)
         self.figure_view = FigureView(self)
         self.table_view = TableView(self)
@@ -71,7 +75,7 @@ class HonestyView(QWidget):
         self.paper_table.show_table(table_check.paper_check())
         self.results = QTabWidget(self)
         side = QWidget(self)
-        side.setFixedWidth(_SIDE_WIDTH)
+        side.setFixedWidth(scaled(_SIDE_WIDTH))
         column = QVBoxLayout(side)
         column.setContentsMargins(0, 0, 8, 0)
         column.addWidget(self._build_meter())
@@ -168,6 +172,9 @@ class HonestyView(QWidget):
         self.seeds.setAccessibleName(self.tr("Runs of each split"))
         self.seeds.valueChanged.connect(self._follow)
         self.shuffled.toggled.connect(self._follow)
+        self.measure.setToolTip(
+            self.tr("Train the runs that are missing, by subject and by slice, and compare them")
+        )
         self.measure.clicked.connect(self.start_measuring)
         self.state.setWordWrap(True)
         self.state.setTextFormat(Qt.TextFormat.PlainText)
@@ -195,6 +202,7 @@ class HonestyView(QWidget):
         self.verdict.setWordWrap(True)
         self.verdict.setTextFormat(Qt.TextFormat.PlainText)
         paper = QPushButton(self.tr("Check the paper's table"), box)
+        paper.setToolTip(self.tr("Which of the paper's percentages its numbers of slices allow"))
         paper.clicked.connect(self.show_paper_check)
         form = QFormLayout()
         form.addRow(self.tr("Percentage"), self.percentage)
@@ -211,11 +219,9 @@ class HonestyView(QWidget):
         export = ExportButton(page)
         export.set_source(self.figure_view.figure)
         export.failed.connect(self._on_export_failed)
-        splitter = QSplitter(Qt.Orientation.Vertical, page)
-        splitter.addWidget(self.figure_view)
-        splitter.addWidget(self.table_view)
+        splitter = RememberedSplitter("honesty", (440, 200), Qt.Orientation.Vertical, page)
+        splitter.fill(self.figure_view, self.table_view)
         splitter.setStretchFactor(0, 3)
-        splitter.setSizes([440, 200])
         layout = QVBoxLayout(page)
         layout.setContentsMargins(8, 8, 8, 8)
         layout.addWidget(export, 0, Qt.AlignmentFlag.AlignRight)

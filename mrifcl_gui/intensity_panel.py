@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from mrifcl_gui.histogram_view import HistogramView
+from mrifcl_gui.number_box import NumberBox
 
 
 class IntensityPanel(QWidget):
@@ -58,11 +59,11 @@ class IntensityPanel(QWidget):
             with QSignalBlocker(box):
                 box.setValue(value)
 
-    def _build_number_box(self, name: str) -> QDoubleSpinBox:
-        box = QDoubleSpinBox()
+    def _build_number_box(self, name: str) -> NumberBox:
+        box = NumberBox()
         box.setAccessibleName(name)
         box.setToolTip(self.tr("Also by dragging with the right button in a plane"))
-        box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        box.setButtonSymbols(NumberBox.ButtonSymbols.NoButtons)
         box.setAlignment(Qt.AlignmentFlag.AlignRight)
         box.setKeyboardTracking(False)
         box.setRange(-1e9, 1e9)

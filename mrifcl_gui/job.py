@@ -15,6 +15,7 @@ from shiboken6 import isValid
 
 from core.errors import MriFclError
 from core.progress import BatchDone, Operation, Progress
+from mrifcl_gui.garbage import collector
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +25,8 @@ _SECONDS_BETWEEN = 0.05
 _alive: weakref.WeakSet[Job] = weakref.WeakSet()
 # Qt aborts the process when a thread's object goes before the thread has ended.
 _held: set[Job] = set()
+_before: list[Callable[[], None]] = []
+_leaves = False
 
 
 class Job(QThread):
@@ -38,6 +41,11 @@ class Job(QThread):
         What it does, for the task dock.
     start_operation : callable
         Makes the generator; called in the thread, so that imports are paid there.
+
+    Attributes
+    ----------
+    loses_nothing : bool
+        Whether the program may end while it runs, as it writes nothing.
     """
 
     progressed = Signal(object)
@@ -53,6 +61,7 @@ class Job(QThread):
     ) -> None:
         super().__init__(parent)
         self.title = title
+        self.loses_nothing = False
         self._start_operation = start_operation
         self._cancel = threading.Event()
         self._last_told = 0.0
@@ -63,6 +72,7 @@ class Job(QThread):
     def start(self, priority: QThread.Priority = QThread.Priority.InheritPriority) -> None:
         """Begin; the job is held until its thread has ended, whoever lets go of it."""
         _held.add(self)
+        collector().begin()
         super().start(priority)
 
     def cancel(self) -> None:
@@ -126,8 +136,12 @@ class Job(QThread):
 
     def _on_finished(self) -> None:
         _held.discard(self)
+        if not running_jobs():
+            collector().end()
 
     def _drive(self) -> Any:  # noqa: ANN401 - the operation's result
+        for action in _before:
+            action()
         operation = self._start_operation()
         try:
             while True:
@@ -182,10 +196,21 @@ class _Waiter(QObject):
 _CANCELLED = object()
 
 
+def run_before_each(action: Callable[[], None]) -> None:
+    """Call ``action`` from now on before each operation, in the thread of its job."""
+    _before.append(action)
+
+
 def running_jobs() -> list[Job]:
     """Return the jobs whose threads run now."""
     # Qt may have deleted a job whose Python side somebody still holds.
     return [job for job in list(_alive) if isValid(job) and job.isRunning()]
+
+
+def leave_without_waiting() -> None:
+    """Wait no more for jobs that lose nothing: the process ends without taking them down."""
+    global _leaves
+    _leaves = True
 
 
 def cancel_and_wait(limit_ms: int = 30_000) -> bool:
@@ -193,4 +218,4 @@ def cancel_and_wait(limit_ms: int = 30_000) -> bool:
     jobs = running_jobs()
     for job in jobs:
         job.cancel()
-    return all([job.wait(limit_ms) for job in jobs])
+    return all([job.wait(limit_ms) for job in jobs if not (_leaves and job.loses_nothing)])

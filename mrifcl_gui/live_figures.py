@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.figure import BLACK, GREY, Axis, Curve, Figure, Panel, Scatter, class_colour, class_symbol
+from core.colours import BLACK, GREY
+from core.figure import Axis, Curve, Figure, Panel, Scatter, class_colour, class_symbol
 from core.progress import EpochMetrics
 
 
@@ -31,8 +32,10 @@ def weights_figure(event: EpochMetrics, classes: tuple[str, ...]) -> Figure | No
     )
 
 
-def features_figure(event: EpochMetrics, classes: tuple[str, ...]) -> Figure | None:
-    """Return the validation slices by the FCL's first two outputs; None where there are none."""
+def features_figure(
+    event: EpochMetrics, classes: tuple[str, ...], items: str = "slices"
+) -> Figure | None:
+    """Return the validation ``items`` by the FCL's first two outputs; None without any."""
     logits = event.logits
     if logits.ndim != 2 or logits.shape[1] < 2 or not len(logits) or len(classes) < 2:
         return None
@@ -49,13 +52,13 @@ def features_figure(event: EpochMetrics, classes: tuple[str, ...]) -> Figure | N
         x=Axis(f"FC output, {classes[0]}", "logit"),
         y=Axis(f"FC output, {classes[1]}", "logit"),
         layers=tuple(layers),
-        title=f"Validation slices, epoch {event.epoch}",
+        title=f"Validation {items}, epoch {event.epoch}",
     )
     return Figure(
         name="live_feature_cloud",
         title="",
         panels=(panel,),
-        caption=f"Below the dashed line a slice is called {classes[0]}.",
+        caption=f"Below the dashed line a {items.removesuffix('s')} is called {classes[0]}.",
     )
 
 

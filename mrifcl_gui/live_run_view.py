@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QPushButton,
     QSlider,
-    QSplitter,
     QVBoxLayout,
     QWidget,
 )
@@ -24,12 +23,22 @@ from PySide6.QtWidgets import (
 from core import config
 from core.config import RunSettings
 from core.figure import Figure
-from core.progress import BatchDone, EpochMetrics, Logged, Notice, Progress, RunStarted
+from core.progress import (
+    BatchDone,
+    EpochMetrics,
+    Logged,
+    Notice,
+    Progress,
+    RunMoved,
+    RunStarted,
+)
 from core.run_folder import FcHistory, History
 from core.run_log import STOPPED, dated
+from mrifcl_gui.class_mark import CLASS_MARKS
 from mrifcl_gui.config_form import AlertLabel
 from mrifcl_gui.curves_view import CurvesView
 from mrifcl_gui.live_figures import features_figure, weights_figure
+from mrifcl_gui.remembered_splitter import RememberedSplitter
 from mrifcl_gui.run_log_view import RunLogView
 from mrifcl_gui.run_queue import run_text
 from mrifcl_gui.task_dock import duration_text
@@ -56,6 +65,7 @@ class LiveRunView(QWidget):
         self._kept: list[EpochMetrics] = []
         self._is_following = True
         self._shown_epoch: int | None = None
+        self._items = "slices"
         self._batch: BatchDone | None = None
         self._progress = ""
         self._left = float("nan")
@@ -89,6 +99,7 @@ class LiveRunView(QWidget):
         A run that goes on starts with the curves of its ``history``.
         """
         self._classes = classes
+        self._items = settings.items
         self._path = None
         self._kept.clear()
         self._is_following, self._shown_epoch = True, None
@@ -141,6 +152,8 @@ class LiveRunView(QWidget):
                 if epochs != self._epochs:
                     self._epochs = epochs
                     self.curves.start(epochs)
+            case RunMoved(path=path):
+                self._path = path
             case Progress(what=what, done=done, total=total):
                 self._progress = f"{what}  {done}/{total}" if total else what
             case Notice(text=text):
@@ -181,12 +194,9 @@ class LiveRunView(QWidget):
         layout.setSpacing(8)
         layout.addLayout(self._build_head())
         layout.addWidget(self.alert)
-        splitter = QSplitter(Qt.Orientation.Vertical, self)
+        splitter = RememberedSplitter("live", (300, 340, 72), Qt.Orientation.Vertical, self)
         splitter.setChildrenCollapsible(False)
-        splitter.addWidget(self.curves)
-        splitter.addWidget(self._build_figures())
-        splitter.addWidget(self.log)
-        splitter.setSizes([300, 340, 72])
+        splitter.fill(self.curves, self._build_figures(), self.log)
         layout.addWidget(splitter, 1)
 
     def _build_head(self) -> QGridLayout:
@@ -241,6 +251,7 @@ class LiveRunView(QWidget):
         self.analyse_button.clicked.connect(self._on_analyse)
         self.analyse_button.setToolTip(self.tr("Open its weights, features and accuracy"))
         self.analyse_button.hide()
+        CLASS_MARKS.changed.connect(self._on_class_colours)
 
     def _swing_note(self, settings: RunSettings) -> str:
         has_lag = (
@@ -302,6 +313,10 @@ class LiveRunView(QWidget):
         )
         self.stop_requested.emit()
 
+    def _on_class_colours(self) -> None:
+        self._shown_epoch = None
+        self._mark_dirty()
+
     def _mark_dirty(self) -> None:
         self._is_dirty = True
         if not self._timer.isActive():
@@ -325,7 +340,7 @@ class LiveRunView(QWidget):
         if shown.epoch != self._shown_epoch:
             self._shown_epoch = shown.epoch
             self._draw(self.weights_view, weights_figure(shown, self._classes))
-            self._draw(self.features_view, features_figure(shown, self._classes))
+            self._draw(self.features_view, features_figure(shown, self._classes, self._items))
 
     def _draw(self, view: Any, figure: Figure | None) -> None:  # noqa: ANN401 - a figure view
         if figure is None:
@@ -340,12 +355,13 @@ class LiveRunView(QWidget):
             return ""
         batch = self._batch
         return self.tr(
-            "epoch {n} of {all}   {left} left   {rate} slices/s   learning rate {step}   "
+            "epoch {n} of {all}   {left} left   {rate} {items}/s   learning rate {step}   "
             "{memory} memory"
         ).format(
             n=batch.epoch,
             all=self._epochs,
             left=duration_text(self._left),
+            items=self._items,
             rate=_rate_text(batch.slices_per_second),
             step=f"{batch.learning_rate:g}" if math.isfinite(batch.learning_rate) else "–",
             memory=_bytes_text(batch.device_bytes),

@@ -78,6 +78,8 @@ def _channel(options: Options) -> int:
     return int(channel)
 
 
+_SOURCE = "Zhou and others (2016), CVPR, eq. 2; Selvaraju and others (2017), Grad-CAM, ICCV"
+
 MAPS = Tab(
     "Maps",
     (
@@ -86,11 +88,14 @@ MAPS = Tab(
             _grid,
             "Where in a slice the network sees a class: red speaks for it, blue against it. "
             "Slices that it is most certain of, right or wrong, are the most telling. For "
-            "ResNet-101 and GoogLeNet the maps are exact; for VGG-19 and the custom CNN they are "
-            "Grad-CAM, an approximation.",
+            "ResNet-101 and GoogLeNet the maps are exact; for VGG-19 and the custom CNNs they are "
+            "Grad-CAM, an approximation. The 3-D CNN sees volumes: three planes of each, through "
+            "the strongest place.",
             _grid_table,
             (_WHICH, _PART, _SHOWN, _COUNT, _OPACITY),
             is_long=True,
+            source=_SOURCE,
+            maths="Maps",
         ),
         View(
             "Chosen slices",
@@ -101,6 +106,9 @@ MAPS = Tab(
             (_SHOWN, _COUNT, _OPACITY),
             follows_selection=True,
             is_long=True,
+            source=_SOURCE,
+            maths="Maps",
+            next_tab="Features",
         ),
         View(
             FEATURE_VIEW,
@@ -112,6 +120,9 @@ MAPS = Tab(
             (Choice("part", "Part", tuple(reversed(_PART.values))), _OPACITY),
             follows_selection=True,
             is_long=True,
+            source="Zhou and others (2016), CVPR, eq. 2: the share of a feature in a logit",
+            maths="Maps",
+            next_tab="FCL weights",
         ),
     ),
 )

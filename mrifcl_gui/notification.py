@@ -5,13 +5,18 @@ from __future__ import annotations
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication, QMainWindow, QSystemTrayIcon
 
+from mrifcl_gui import preferences
+
 SHOWN_MS = 10_000
 
 
 def tell_of(window: QMainWindow, title: str, text: str) -> None:
-    """Say ``text`` in the status bar; ask for attention where the window is not in front."""
+    """Say ``text`` in the status bar; ask for attention where the window is not in front.
+
+    Asking for attention can be switched off in the preferences.
+    """
     window.statusBar().showMessage(text, SHOWN_MS)
-    if window.isActiveWindow():
+    if window.isActiveWindow() or not preferences.notifies():
         return
     QApplication.alert(window)
     if not QSystemTrayIcon.isSystemTrayAvailable() or not QSystemTrayIcon.supportsMessages():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QFont, QGuiApplication, QPalette
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QPalette
 from PySide6.QtWidgets import (
     QCheckBox,
     QDialog,
@@ -21,11 +21,13 @@ from PySide6.QtWidgets import (
 from core.data.findings import counted
 from core.data.folder_look import FolderLook, LeftOut
 from core.data.labels import some
+from core.data.table_kind import TABLE_SUFFIXES
 from core.tasks import ScanChoices
 from mrifcl_gui.class_choice import ClassChoice
+from mrifcl_gui.dropped_paths import local_paths
 from mrifcl_gui.layout_form import LayoutForm
 from mrifcl_gui.name_preview import NamePreview
-from mrifcl_gui.theme import alarm_colour
+from mrifcl_gui.theme import BODY, MARGIN, alarm_colour, set_type
 
 # A longer one would need more width than there is, as names do not wrap.
 _LONGEST_NAME = 34
@@ -51,7 +53,7 @@ class OpenFolderDialog(QDialog):
         self._rows = NamePreview(self)
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 16, 16, 16)
-        column.setSpacing(12)
+        column.setSpacing(MARGIN)
         column.addLayout(self._build_heading())
         column.addWidget(self._form)
         column.addWidget(self._build_middle(), 1)
@@ -66,6 +68,7 @@ class OpenFolderDialog(QDialog):
         self.resize(QSize(920, 680).boundedTo(screen * 0.92))
         self.show_look(look)
         self._scan.setFocus()
+        self.setAcceptDrops(True)
 
     def takes(self, look: FolderLook) -> bool:
         """Tell whether a look is at what the dialog shows."""
@@ -132,7 +135,7 @@ class OpenFolderDialog(QDialog):
         left = QWidget()
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(12)
+        column.setSpacing(MARGIN)
         classes = _titled(_label(self.tr("Classes"), bold=True), self._classes)
         # Else it would float in the middle where nothing is left out.
         classes.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
@@ -234,6 +237,17 @@ class OpenFolderDialog(QDialog):
     def _on_table_chosen(self, path: object) -> None:
         self.table_chosen.emit(self._look, path)
 
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take one table of labels."""
+        paths = local_paths(event.mimeData())
+        if len(paths) == 1 and paths[0].suffix.lower() in TABLE_SUFFIXES:
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Read the classes from the table that was dropped."""
+        event.acceptProposedAction()
+        self._on_table_chosen(local_paths(event.mimeData())[0])
+
 
 def _left_out_text(item: LeftOut) -> str:
     name = item.example.rsplit("/", 1)[-1]
@@ -248,11 +262,7 @@ def _label(text: str = "", *, size: int = 0, bold: bool = False) -> QLabel:
     label = QLabel(text)
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setWordWrap(True)
-    font = QFont(label.font())
-    if size:
-        font.setPixelSize(size)
-    font.setBold(bold)
-    label.setFont(font)
+    set_type(label, size or BODY, bold=bold)
     return label
 
 

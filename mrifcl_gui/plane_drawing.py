@@ -11,10 +11,12 @@ from PySide6.QtCore import QLine, QLineF, QPoint, QPointF, QRect, QRectF, QSize,
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter, QPen
 from PySide6.QtWidgets import QStyle
 
-BACKGROUND = QColor("#101214")
-TEXT = QColor("#e8eaed")
-FAINT_TEXT = QColor("#9aa0a6")
-ACCENT = QColor("#56b4e9")
+from mrifcl_gui.theme import VIEWER
+
+BACKGROUND = QColor(VIEWER.ground)
+TEXT = QColor(VIEWER.text)
+FAINT_TEXT = QColor(VIEWER.faint)
+ACCENT = QColor(VIEWER.accent)
 # Room for the letters around the picture, logical pixels.
 GUTTER = 20
 # Closer lines would cover the picture: only their ends are drawn then.
@@ -27,8 +29,7 @@ _TEXT_MARGIN = QPoint(5, 2)
 # What the dark outline of a text adds to its width and height.
 _OUTLINE = 2
 _PIECES = re.compile(r"[0-9]|[^0-9]+")
-# Darker than the accent, so that the anatomy beside it stands out; free around the voxel.
-_CROSS = QColor("#458cb4")
+_CROSS = QColor(VIEWER.cross)
 _GAP = 6
 _BAR_LENGTHS_MM = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 

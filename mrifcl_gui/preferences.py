@@ -5,13 +5,18 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QSettings, QStandardPaths
+from PySide6.QtCore import QByteArray, QCoreApplication, QSettings, QStandardPaths
+from shiboken6 import isValid
 
-from core.data.cohort import COHORT_FILE
-from core.run_folder import is_run
+from core.colours import CLASS_COLOURS
 from mrifcl_gui.settings_file import Check, SettingsFile, is_switch, is_text, is_texts
+
+if TYPE_CHECKING:
+    from mrifcl_gui.late_writer import LateWriter
 
 SETTINGS_FILE = "settings.json"
 
@@ -28,6 +33,10 @@ def _is_geometry(value: object) -> bool:
         return False
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 CHECKS: dict[str, Check] = {
     "data_folder": is_text,
     "recent": is_texts,
@@ -39,11 +48,18 @@ CHECKS: dict[str, Check] = {
     "viewer/network_slices": is_switch,
     "cohort/thumbnails": is_switch,
     "export/folder": is_text,
+    "notify": is_switch,
+    "export/width_mm": _is_number,
+    "export/dpi": _is_number,
+    "look/scheme": is_text,
+    "look/class_colours": is_text,
+    "look/text_scale": _is_number,
     "window/geometry": _is_geometry,
     "shares/": is_text,
 }
 _opened: dict[Path, SettingsFile] = {}
 _told: set[Path] = set()
+_writer: LateWriter | None = None
 
 
 def settings_path() -> Path:
@@ -57,10 +73,29 @@ def store() -> SettingsFile:
     path = settings_path()
     if path not in _opened:
         is_new = not path.exists()
-        _opened[path] = SettingsFile(path, CHECKS)
+        _opened[path] = SettingsFile(path, CHECKS, write_later=_write_later)
         if is_new:
             _take_over(_opened[path])
     return _opened[path]
+
+
+def flush() -> None:
+    """Return when all that is to be remembered is in the file."""
+    if _writer is not None and isValid(_writer):
+        _writer.close()
+
+
+def _write_later(path: Path, action: Callable[[], None]) -> None:
+    """Write away from the window's thread, where there is a window."""
+    global _writer
+    if QCoreApplication.instance() is None:
+        action()
+        return
+    from mrifcl_gui.late_writer import LateWriter  # not before the first paint
+
+    if _writer is None or not isValid(_writer):
+        _writer = LateWriter()
+    _writer.write(path, action)
 
 
 def problem() -> str:
@@ -99,9 +134,21 @@ def set_data_folder(folder: Path) -> None:
 
 
 def recent() -> list[Path]:
-    """Return what was opened last, newest first; only what is still there."""
-    paths = [Path(item) for item in store().value("recent", [], list)]
-    return [path for path in paths if (path / COHORT_FILE).is_file() or is_run(path)]
+    """Return the cohorts and runs opened last, newest first, also those that are gone."""
+    return [Path(item) for item in store().value("recent", [], list)]
+
+
+def is_gone(path: Path) -> bool:
+    """Tell whether a cohort or run that was opened before is no longer where it was."""
+    from core.data.cohort import COHORT_FILE  # not before the first paint
+    from core.run_folder import is_run
+
+    return not ((path / COHORT_FILE).is_file() or is_run(path))
+
+
+def forget_recent(path: Path) -> None:
+    """Take ``path`` off the list of what was opened."""
+    store().setValue("recent", [str(other) for other in recent() if other != path])
 
 
 def add_recent(path: Path) -> None:
@@ -138,6 +185,16 @@ def _folder_patterns() -> list[tuple[str, str]]:
         return [(str(folder), str(pattern)) for folder, pattern in stored]
     except (ValueError, TypeError):
         return []  # another program wrote there
+
+
+def notifies() -> bool:
+    """Return whether the end of long work is told outside of the window too."""
+    return bool(store().value("notify", True, bool))
+
+
+def set_notifies(is_on: bool) -> None:
+    """Keep whether the end of long work is told outside of the window too."""
+    store().setValue("notify", is_on)
 
 
 def is_radiological() -> bool:
@@ -178,6 +235,43 @@ def set_viewer_layout(enlarged: str, crosshair: bool, network_slices: bool) -> N
     settings.setValue("viewer/network_slices", network_slices)
 
 
+def scheme() -> str:
+    """Return whether the window is ``light`` or ``dark``, or as the ``system`` is."""
+    return _one_of("look/scheme", ("system", "light", "dark"))
+
+
+def set_scheme(scheme: str) -> None:
+    """Keep whether the window is light or dark."""
+    store().setValue("look/scheme", scheme)
+
+
+def class_colours() -> str:
+    """Return the colours of classes: ``okabe-ito``, or ``paper`` for those of the paper."""
+    return _one_of("look/class_colours", CLASS_COLOURS)
+
+
+def set_class_colours(name: str) -> None:
+    """Keep the colours of classes."""
+    store().setValue("look/class_colours", name)
+
+
+def text_scale() -> float | None:
+    """Return the size of texts, 1 for 100 %; None where it is as the system has it."""
+    kept = float(store().value("look/text_scale", 0))
+    return min(max(kept, 1.0), 2.0) if kept > 0 else None
+
+
+def set_text_scale(scale: float | None) -> None:
+    """Keep the size of texts; None for that of the system."""
+    store().setValue("look/text_scale", scale or 0)
+
+
+def _one_of(name: str, allowed: Sequence[str]) -> str:
+    """Return what is kept under ``name``; the first of ``allowed`` where it is none of them."""
+    kept = str(store().value(name, "", str))
+    return kept if kept in allowed else allowed[0]
+
+
 def shares(name: str, usual: tuple[int, ...]) -> tuple[int, ...]:
     """Return the widths or heights, pixels, that the parts of a splitter were given last."""
     parts = str(store().value(f"shares/{name}", "", str)).split(" ")
@@ -188,6 +282,11 @@ def shares(name: str, usual: tuple[int, ...]) -> tuple[int, ...]:
 def set_shares(name: str, sizes: tuple[int, ...]) -> None:
     """Keep the widths or heights of a splitter's parts."""
     store().setValue(f"shares/{name}", " ".join(str(size) for size in sizes))
+
+
+def forget_layout() -> None:
+    """Forget the shares of splitters and how the viewer is laid out."""
+    store().forget("shares/", "viewer/enlarged", "viewer/crosshair", "viewer/network_slices")
 
 
 def geometry() -> QByteArray | None:

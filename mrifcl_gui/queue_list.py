@@ -7,6 +7,7 @@ from PySide6.QtGui import QDropEvent, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
+    QSizePolicy,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QTreeWidget,
@@ -14,6 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 ROW_HEIGHT = 22
+_LEAST_ROWS, _MOST_ROWS = 3, 8
 
 
 class RoomyDelegate(QStyledItemDelegate):
@@ -54,12 +56,23 @@ class QueueList(QTreeWidget):
         self.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
         self.setDefaultDropAction(Qt.DropAction.MoveAction)
         self.setMinimumHeight(72)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
+        for changed in (self.model().rowsInserted, self.model().rowsRemoved):
+            changed.connect(self._on_rows_changed)
         header = self.header()
         header.setStretchLastSection(False)
         header.setMinimumSectionSize(24)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(2, QHeaderView.ResizeMode.ResizeToContents)
+
+    def sizeHint(self) -> QSize:
+        """Return room for the runs, up to a fifth of a small window: the form needs the rest."""
+        rows = min(max(self.topLevelItemCount(), _LEAST_ROWS), _MOST_ROWS)
+        return QSize(super().sizeHint().width(), rows * ROW_HEIGHT + 2 * self.frameWidth())
+
+    def _on_rows_changed(self) -> None:
+        self.updateGeometry()
 
     def event(self, event: QEvent) -> bool:
         """Keep Ctrl+Z for the queue while it has the keyboard; the window undoes other things."""

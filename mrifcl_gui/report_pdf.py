@@ -6,7 +6,6 @@ import base64
 import os
 import re
 import sys
-import tempfile
 from pathlib import Path
 
 from PySide6.QtCore import QMarginsF, QUrl
@@ -22,6 +21,8 @@ from PySide6.QtWidgets import QApplication
 
 from core import atomic_file
 from core.errors import MriFclError
+from core.temporary_folder import temporary_folder
+from mrifcl_gui.theme import PAPER_ALARM, PAPER_FAINT
 
 _PICTURE = re.compile(r"src='data:image/png;base64,([A-Za-z0-9+/=]+)'")
 # Text is 17 cm wide between margins of 2 cm, which QTextDocument counts at 96 dots an inch.
@@ -29,10 +30,10 @@ _WIDTH = 640
 # Two square figures to a page.
 _TALLEST = 450
 # Sizes in points: those in pixels would be dots of the printer.
-_PRINT_STYLE = """
-h1 { font-size: 18pt; } h2 { font-size: 14pt; } h3 { font-size: 10pt; }
-p { font-size: 9pt; } .warning { color: #b00020; font-weight: 600; }
-.small { color: #555555; font-size: 8pt; } th, td { font-size: 7pt; padding: 2px; }
+_PRINT_STYLE = f"""
+h1 {{ font-size: 18pt; }} h2 {{ font-size: 14pt; }} h3 {{ font-size: 10pt; }}
+p {{ font-size: 9pt; }} .warning {{ color: {PAPER_ALARM}; font-weight: 600; }}
+.small {{ color: {PAPER_FAINT}; font-size: 8pt; }} th, td {{ font-size: 7pt; padding: 2px; }}
 """
 _STYLE = re.compile(r"<style>.*?</style>", re.DOTALL)
 
@@ -49,8 +50,8 @@ def print_page(page: str, path: Path) -> Path:
     """
     _require_application()
     document = document_of(page)
-    with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder) / "report.pdf"
+    with temporary_folder() as folder:
+        made = folder / "report.pdf"
         writer = QPdfWriter(str(made))
         writer.setTitle("MRI-FCL report")
         writer.setCreator("MRI-FCL")

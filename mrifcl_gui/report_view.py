@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QMenu,
     QPushButton,
-    QSplitter,
     QTextBrowser,
     QToolButton,
     QVBoxLayout,
@@ -26,7 +25,9 @@ from core import report_page, tasks
 from core.progress import Operation, Progress
 from core.report_contents import CONTENT_TITLES, ReportContents
 from core.run_folder import Run
+from mrifcl_gui.class_mark import CLASS_MARKS
 from mrifcl_gui.job import Job
+from mrifcl_gui.remembered_splitter import RememberedSplitter
 from mrifcl_gui.report_pdf import document_of, print_page
 
 _PREVIEW_MARGIN = 60  # pixels: scroll bar and the page's own margins
@@ -67,6 +68,7 @@ class ReportView(QWidget):
         self._open.hide()
         self._build()
         self._document = self.preview.document()
+        CLASS_MARKS.changed.connect(self._forget_page)
 
     def show_runs(self, runs: Sequence[Run]) -> None:
         """Offer the report of ``runs``, the one in front first."""
@@ -106,11 +108,9 @@ class ReportView(QWidget):
     def _build(self) -> None:
         layout = QHBoxLayout(self)
         layout.setContentsMargins(8, 8, 8, 8)
-        splitter = QSplitter(Qt.Orientation.Horizontal, self)
-        splitter.addWidget(self._build_side())
-        splitter.addWidget(self.preview)
+        splitter = RememberedSplitter("report", (300, 700), Qt.Orientation.Horizontal, self)
+        splitter.fill(self._build_side(), self.preview)
         splitter.setStretchFactor(1, 1)
-        splitter.setSizes([300, 700])
         layout.addWidget(splitter)
 
     def _build_side(self) -> QWidget:
@@ -131,6 +131,7 @@ class ReportView(QWidget):
         usual = ReportContents()
         for field in fields(ReportContents):
             tick = QCheckBox(self.tr(CONTENT_TITLES[field.name]), side)
+            tick.setToolTip(self.tr("Put it into the report, or leave it out"))
             tick.setChecked(getattr(usual, field.name))
             tick.toggled.connect(self._on_ticked)
             self.ticks[field.name] = tick
@@ -146,6 +147,7 @@ class ReportView(QWidget):
 
     def _build_buttons(self, side: QWidget) -> tuple[QWidget, ...]:
         preview = QPushButton(self.tr("Preview"), side)
+        preview.setToolTip(self.tr("Show the page here; nothing is written"))
         preview.clicked.connect(self.show_preview)
         page = QPushButton(self.tr("Write the report page"), side)
         page.setProperty("primary", True)
@@ -158,6 +160,7 @@ class ReportView(QWidget):
         files.clicked.connect(self._on_files_asked)
         save = QToolButton(side)
         save.setText(self.tr("Save as"))
+        save.setToolTip(self.tr("One HTML page, a PDF, or a ZIP of everything, where you choose"))
         save.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         save.setSizePolicy(page.sizePolicy())
         menu = QMenu(save)

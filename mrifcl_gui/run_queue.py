@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -13,7 +13,7 @@ from PySide6.QtCore import QEvent, QPoint, Qt, Signal
 from PySide6.QtWidgets import QLabel, QMenu, QPushButton, QTreeWidgetItem, QVBoxLayout, QWidget
 
 from core.config import NETWORK_TITLES, REGIME_TITLES, RunSettings
-from core.progress import BatchDone, EpochMetrics, RunStarted
+from core.progress import BatchDone, EpochMetrics, RunMoved, RunStarted
 from core.run_folder import Run
 from core.sweep import SweepRun
 from mrifcl_gui.config_form import alert_colour, choice_title
@@ -159,6 +159,27 @@ class RunQueueView(QWidget):
             self.added.emit(new)
         self.changed.emit()
 
+    def take_back(self, keys: Collection[str]) -> None:
+        """Take waiting runs off the queue that were only put there to be trained at once."""
+        gone = [entry.key for entry in self.queued() if entry.key in keys]
+        if not gone:
+            return
+        self._entries = [entry for entry in self._entries if entry.key not in gone]
+        self._refill()
+        self.removed.emit(gone)
+        self.changed.emit()
+
+    def change_waiting(self, changed: Mapping[str, RunSettings]) -> None:
+        """Give waiting runs other settings, by their keys."""
+        entries = [entry for entry in self.queued() if entry.key in changed]
+        for entry in entries:
+            entry.settings = changed[entry.key]
+        self._refill()
+        self.removed.emit([entry.key for entry in entries])
+        self.added.emit(entries)
+        self.ordered.emit([entry.key for entry in self._entries])
+        self.changed.emit()
+
     def restore(self, entries: Sequence[QueuedRun]) -> None:
         """Put in front what was remembered from last time."""
         self._entries = [*entries, *self._entries]
@@ -227,7 +248,7 @@ class RunQueueView(QWidget):
         if index is None:
             return
         entry = self._entries[index]
-        if isinstance(event, RunStarted):
+        if isinstance(event, RunStarted | RunMoved):
             entry.path = event.path
             self.moved.emit(entry)
         elif isinstance(event, EpochMetrics) and event.epoch:
@@ -546,7 +567,7 @@ class RunQueueView(QWidget):
     def _write_count(self) -> None:
         n_waiting = len(self.queued())
         if not self._entries:
-            self._count.setText(self.tr("Queue: empty"))
+            self._count.setText(self.tr("Queue: empty. Add to queue puts runs here."))
             return
         text = self.tr("Queue: {n} waiting").format(n=n_waiting)
         seconds, is_all = self.seconds_left()

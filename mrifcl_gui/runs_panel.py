@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +12,19 @@ from PySide6.QtCore import (
     QItemSelection,
     QItemSelectionModel,
     QModelIndex,
+    QPoint,
     QSortFilterProxyModel,
     Qt,
+    QTimer,
     Signal,
 )
 from PySide6.QtGui import (
-    QDragEnterEvent,
-    QDropEvent,
+    QAction,
+    QKeySequence,
     QPalette,
     QStandardItem,
     QStandardItemModel,
+    QUndoStack,
 )
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -31,71 +32,70 @@ from PySide6.QtWidgets import (
     QHeaderView,
     QLabel,
     QLineEdit,
+    QMenu,
     QPushButton,
-    QSplitter,
     QStackedWidget,
     QTreeView,
-    QTreeWidget,
-    QTreeWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
-from core import config, run_folder
-from core.config import SettingField
+from core.data.findings import counted
 from core.data.split import split_name
-from core.errors import MriFclError
+from core.figure import Table
 from core.run_folder import Run
-from mrifcl_gui.config_form import AlertLabel, alert_colour, choice_title, value_text
-from mrifcl_gui.curves_view import CurvesView
+from mrifcl_gui.config_form import alert_colour
+from mrifcl_gui.export import Exporter
 from mrifcl_gui.queue_list import RoomyDelegate
+from mrifcl_gui.remembered_splitter import RememberedSplitter
+from mrifcl_gui.run_cells import cells_of, is_resumable, minutes, per_cent
+from mrifcl_gui.run_detail import RunDetail
+from mrifcl_gui.run_marks import RunMarks
+from mrifcl_gui.scrolling_page import scrolling
+from mrifcl_gui.theme import TITLE, set_type
 
 # (network, regime, whether trained longer) -> train, validation, test (fractions), seconds.
 PaperRows = Mapping[tuple[str, str, bool], tuple[float, float, float, float]]
 
 SORT_ROLE = Qt.ItemDataRole.UserRole + 1
 PATH_ROLE = Qt.ItemDataRole.UserRole + 2
-MOST_DROPPED = 200
-_MISSING = "–"
 _COLUMNS = (
     "Network",
     "Regime",
     "Split",
+    "State",
     "Epochs",
     "Train (%)",
     "Validation (%)",
     "Test (%)",
     "Test by subject (%)",
     "Time (min:s)",
+    "Tag",
     "Date",
-    "State",
 )
-_SPLIT_TITLES = {"subject": "Subject", "slice": "Slice", "kfold": "k-fold"}
-_TEXT_COLUMNS = ("Network", "Regime", "Split", "State")
+_TEXT_COLUMNS = ("Network", "Regime", "Split", "Tag", "State")
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 
 
 class RunsPanel(QWidget):
-    """All runs of the open folder, to sort, filter, compare and analyse.
-
-    Run folders can be dropped on it.
-    """
+    """All runs of the open folder, to sort, filter, compare and analyse."""
 
     analyse_requested = Signal(list)
     compare_requested = Signal(list)
     folder_requested = Signal(object)
-    run_dropped = Signal(object)
     train_requested = Signal()
     resume_requested = Signal(object)  # Run
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._is_training = False
+        self._is_filling = False
+        self._all: list[Run] = []
         self._runs: dict[Path, Run] = {}
+        self.marks = RunMarks(self)
+        self.exporter = Exporter(self._shown_table, self)
         self._paper: PaperRows = {}
-        self.setAcceptDrops(True)
-        self.message = AlertLabel(self)
         self._model = QStandardItemModel(0, len(_COLUMNS), self)
         self._proxy = _RunFilter(self)
         self._proxy.setSourceModel(self._model)
@@ -110,24 +110,36 @@ class RunsPanel(QWidget):
         layout.setContentsMargins(16, 16, 16, 16)
         layout.setSpacing(8)
         layout.addLayout(head)
-        layout.addWidget(self.message)
-        layout.addWidget(self._stack, 1)
+        layout.addWidget(scrolling(self._stack, width=720, height=440), 1)
         self.show_runs([])
+        self.marks.changed.connect(self._on_marks_changed)
+
+    @property
+    def undo_stack(self) -> QUndoStack:
+        """The changes of tags and of the list, for a window that undoes them."""
+        return self.marks.undo_stack
+
+    def find(self) -> None:
+        """Put the cursor into the filter."""
+        self.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.filter.selectAll()
 
     def show_runs(self, runs: Sequence[Run]) -> None:
         """Show ``runs``; order, filter and choice stay as they were."""
         chosen = self.selected_paths()
-        self._runs = {run.path: run for run in runs}
+        self._all = list(runs)
+        self._runs = {run.path: run for run in runs if not self.marks.is_removed(run.path)}
         self._fill()
-        self._stack.setCurrentIndex(1 if runs else 0)
-        self.filter.setEnabled(bool(runs))
+        self._stack.setCurrentIndex(1 if self._runs else 0)
+        self._bring_back.setVisible(len(self._runs) < len(runs))
+        self.filter.setEnabled(bool(self._runs))
         self._select([path for path in chosen if path in self._runs])
         self._on_selection_changed()
 
     def set_paper_rows(self, rows: PaperRows) -> None:
         """Show the paper's numbers in grey under the runs that they belong to."""
         self._paper = rows
-        self.show_runs(list(self._runs.values()))
+        self.show_runs(self._all)
 
     def set_training(self, is_training: bool) -> None:
         """Say whether a run is being trained: meanwhile none can be resumed."""
@@ -151,43 +163,13 @@ class RunsPanel(QWidget):
         """Follow a change between light and dark."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_stack"):
-            self.show_runs(list(self._runs.values()))
-
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Accept local files; which of them are runs is looked at after the drop."""
-        if any(url.isLocalFile() for url in event.mimeData().urls()):
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent) -> None:
-        """Give out each dropped run folder; say which were none."""
-        event.acceptProposedAction()
-        urls = [url for url in event.mimeData().urls() if url.isLocalFile()]
-        paths = [Path(url.toLocalFile()) for url in urls[:MOST_DROPPED]]
-        others = []
-        for path in paths:
-            folder = path.parent if path.name == run_folder.RECORD_FILE else path
-            if run_folder.is_run(folder):
-                self.run_dropped.emit(folder)
-            else:
-                others.append(path.name)
-        self.message.show_text(self._refusal(others, len(urls) - len(paths)))
-
-    def _refusal(self, others: list[str], n_left_out: int) -> str:
-        text = ""
-        if others:
-            named = ", ".join(f"'{name}'" for name in others[:3])
-            more = self.tr(" and {n} more").format(n=len(others) - 3) if len(others) > 3 else ""
-            text = self.tr(
-                "No run folder: {names}{more}. Drop a folder that holds a run.json."
-            ).format(names=named, more=more)
-        if n_left_out:
-            text += self.tr(" {n} items were left out: drop fewer at once.").format(n=n_left_out)
-        return text.strip()
+            self.show_runs(self._all)
 
     def _build_head(self) -> QHBoxLayout:
         self.filter = QLineEdit(self)
         self.filter.setPlaceholderText(self.tr("Filter: network, regime, split, state, name…"))
         self.filter.setAccessibleName(self.tr("Filter runs"))
+        self.filter.setToolTip(self.tr("Show only runs with all these words (Ctrl+F)"))
         self.filter.setClearButtonEnabled(True)
         self.filter.textChanged.connect(self._on_filter_changed)
         self._count = QLabel(self)
@@ -207,7 +189,11 @@ class RunsPanel(QWidget):
         layout.setSpacing(8)
         layout.addWidget(self.filter, 1)
         layout.addWidget(self._count)
+        self._bring_back = QPushButton(self.tr("List removed runs again"), self)
+        self._bring_back.setToolTip(self.tr("Show all runs of the folder, also those removed"))
+        self._bring_back.clicked.connect(self.marks.bring_back)
         for button in (
+            self._bring_back,
             self.folder_button,
             self.resume_button,
             self.compare_button,
@@ -236,26 +222,95 @@ class RunsPanel(QWidget):
         table.sortByColumn(_COLUMNS.index("Date"), Qt.SortOrder.DescendingOrder)
         table.selectionModel().selectionChanged.connect(self._on_selection_changed)
         table.activated.connect(self._on_analyse)
+        table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        table.customContextMenuRequested.connect(self._on_menu_requested)
+        self._tag_action = self._action(table, self.tr("Change the tag"), "F2", self._on_tag)
+        self._remove_action = self._action(
+            table, self.tr("Remove from the list (files stay)"), "Del", self._on_remove
+        )
+        self._model.itemChanged.connect(self._on_item_changed)
         return table
 
-    def _build_full(self) -> QSplitter:
-        splitter = QSplitter(Qt.Orientation.Vertical, self)
+    def _action(self, table: QTreeView, text: str, keys: str, slot: Callable[[], None]) -> QAction:
+        action = QAction(text, table)
+        action.setShortcut(QKeySequence(keys))
+        action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+        action.triggered.connect(slot)
+        table.addAction(action)
+        return action
+
+    def build_menu(self) -> QMenu:
+        """Return a new context menu for the selected runs."""
+        menu = QMenu(self)
+        for button in (
+            self.analyse_button,
+            self.compare_button,
+            self.resume_button,
+            self.folder_button,
+        ):
+            menu.addAction(button.text(), button.click).setEnabled(button.isEnabled())
+        menu.addSeparator()
+        for action in (self._tag_action, self._remove_action):
+            action.setEnabled(bool(self.selected_paths()))
+            menu.addAction(action)
+        menu.addSeparator()
+        self.exporter.add_actions(menu)
+        return menu
+
+    def _on_menu_requested(self, place: QPoint) -> None:
+        menu = self.build_menu()
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(self.table.viewport().mapToGlobal(place))
+
+    def _on_tag(self) -> None:
+        """Let the tag of the run with the cursor be typed; all selected runs get it."""
+        index = self.table.currentIndex()
+        if index.isValid() and index.data(PATH_ROLE) is not None:
+            self.table.setColumnHidden(_COLUMNS.index("Tag"), False)
+            cell = index.siblingAtColumn(_COLUMNS.index("Tag"))
+            self.table.scrollTo(cell)
+            self.table.edit(cell)
+
+    def _on_item_changed(self, item: QStandardItem) -> None:
+        path = item.data(PATH_ROLE)
+        if not self._is_filling and item.column() == _COLUMNS.index("Tag") and path is not None:
+            chosen = self.selected_paths()
+            self.marks.tag(chosen if path in chosen else [path], item.text())
+
+    def _on_remove(self) -> None:
+        self.marks.remove(self.selected_paths())
+
+    def _on_marks_changed(self) -> None:
+        # Later: the cell that was edited must be done with before the rows are made anew.
+        QTimer.singleShot(0, self, self._show_again)
+
+    def _show_again(self) -> None:
+        self.show_runs(self._all)
+
+    def _shown_table(self) -> Table | None:
+        """Return the rows as they are shown, the paper's left out."""
+        rows = tuple(
+            tuple(str(self._proxy.index(row, c).data() or "") for c in range(len(_COLUMNS)))
+            for row in range(self._proxy.rowCount())
+        )
+        return Table("runs", self.tr("Runs"), _COLUMNS, rows) if rows else None
+
+    def _build_full(self) -> QWidget:
+        splitter = RememberedSplitter("runs", (320, 320), Qt.Orientation.Vertical, self)
         splitter.setChildrenCollapsible(False)
-        splitter.addWidget(self.table)
-        splitter.addWidget(self.detail)
-        splitter.setSizes([320, 320])
+        splitter.fill(self.table, self.detail)
         return splitter
 
     def _build_empty(self) -> QWidget:
         page = QWidget(self)
         title = QLabel(self.tr("No runs yet"), page)
-        font = title.font()
-        font.setPixelSize(20)
-        title.setFont(font)
+        set_type(title, TITLE)
         text = QLabel(
             self.tr("Train a network first, or drop the folder of an earlier run here."), page
         )
         button = QPushButton(self.tr("Go to training"), page)
+        button.setProperty("primary", True)
+        button.setToolTip(self.tr("Choose networks and train them (Ctrl+2)"))
         button.clicked.connect(self.train_requested)
         layout = QVBoxLayout(page)
         layout.setSpacing(8)
@@ -266,6 +321,7 @@ class RunsPanel(QWidget):
         return page
 
     def _fill(self) -> None:
+        self._is_filling = True
         # Sorted once at the end, not after each row.
         self._proxy.setDynamicSortFilter(False)
         self._model.removeRows(0, self._model.rowCount())
@@ -285,22 +341,33 @@ class RunsPanel(QWidget):
         for column in range(len(_COLUMNS) - 1):
             self.table.resizeColumnToContents(column)
             self.table.setColumnWidth(column, self.table.columnWidth(column) + 6)
+        # A column of its own only where there is something in it.
+        has_tags = any(self.marks.tag_of(path) for path in self._runs)
+        self.table.setColumnHidden(_COLUMNS.index("Tag"), not has_tags)
         self._update_count()
+        self._is_filling = False
 
     def _items_of(self, run: Run) -> list[QStandardItem]:
-        items = [_item(name, *value) for name, value in _cells_of(run).items()]
+        cells = cells_of(run)
+        items = [_item(name, *cells[name]) for name in _COLUMNS]
         for item in items:
             item.setData(run.path, PATH_ROLE)
         items[0].setToolTip(run.name)
+        tag = items[_COLUMNS.index("Tag")]
+        tag.setText(self.marks.tag_of(run.path))
+        tag.setData(tag.text(), SORT_ROLE)
+        tag.setEditable(True)
+        tag.setToolTip(self.tr("A word of your own; change it with F2"))
         split = items[_COLUMNS.index("Split")]
         split.setToolTip(self.tr("Split {0}").format(run.split_text))
         if run.leaks or split_name(run.settings.split) == "slice":
             split.setText(f"● {split.text()}")
             split.setForeground(alert_colour(self))
             split.setToolTip(run.warning or self.tr("Split by slice: accuracies are inflated."))
-        items[-1].setToolTip(self._state_words(run))
+        state = items[_COLUMNS.index("State")]
+        state.setToolTip(self._state_words(run))
         if run.state in ("failed", "interrupted"):
-            items[-1].setForeground(alert_colour(self))
+            state.setForeground(alert_colour(self))
         return items
 
     def _state_words(self, run: Run) -> str:
@@ -319,10 +386,10 @@ class RunsPanel(QWidget):
         train, validation, test, seconds = paper
         cells: dict[str, tuple[str, Any]] = dict.fromkeys(_COLUMNS, ("", None))
         cells["Network"] = (self.tr("  as in the paper"), "")
-        cells["Train (%)"] = (_per_cent(train), train)
-        cells["Validation (%)"] = (_per_cent(validation), validation)
-        cells["Test (%)"] = (_per_cent(test), test)
-        cells["Time (min:s)"] = (_minutes(seconds), seconds)
+        cells["Train (%)"] = (per_cent(train), train)
+        cells["Validation (%)"] = (per_cent(validation), validation)
+        cells["Test (%)"] = (per_cent(test), test)
+        cells["Time (min:s)"] = (minutes(seconds), seconds)
         items = [_item(name, *value) for name, value in cells.items()]
         grey = self.palette().color(QPalette.ColorRole.PlaceholderText)
         for item in items:
@@ -360,7 +427,7 @@ class RunsPanel(QWidget):
     def _update_count(self) -> None:
         n_shown, n_all = self._proxy.rowCount(), len(self._runs)
         self._count.setText(
-            self.tr("{n} runs").format(n=n_all)
+            counted(n_all, "run")
             if n_shown == n_all
             else self.tr("{n} of {all} runs").format(n=n_shown, all=n_all)
         )
@@ -404,85 +471,6 @@ class RunsPanel(QWidget):
         self.folder_requested.emit(self.selected_paths()[0])
 
 
-class RunDetail(QWidget):
-    """Curves and settings of one run."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._title = QLabel(self)
-        self._title.setTextFormat(Qt.TextFormat.PlainText)
-        self._title.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.warning = AlertLabel(self)
-        self.curves = CurvesView(self)
-        self.settings = self._build_settings()
-        columns = QSplitter(Qt.Orientation.Horizontal, self)
-        columns.setChildrenCollapsible(False)
-        columns.addWidget(self.curves)
-        columns.addWidget(self.settings)
-        columns.setSizes([800, 360])
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 8, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self._title)
-        layout.addWidget(self.warning)
-        layout.addWidget(columns, 1)
-        self._columns = columns
-
-    def show_run(self, run: Run | None, n_selected: int = 0) -> None:
-        """Show ``run``; None says what to do."""
-        self._columns.setVisible(run is not None)
-        self.settings.clear()
-        if run is None:
-            self.warning.show_text("")
-            self._title.setText(
-                self.tr("{n} runs are selected: analyse or compare them.").format(n=n_selected)
-                if n_selected
-                else self.tr("Select a run to see its curves and settings.")
-            )
-            return
-        self._title.setText(run.name)
-        warning = run.warning
-        try:
-            self.curves.show_history(run.history)
-        except (MriFclError, OSError) as error:
-            self.curves.start(1)
-            warning = f"{warning} {error}".strip()
-        if run.holder is not None and not run.holder.is_here:
-            words = self.tr("This run is {0}: it can only be read here.")
-            warning = f"{warning} {words.format(run.holder.words())}"
-        self.warning.show_text(" ".join([warning, *run.remarks]).strip())
-        self._fill_settings(run)
-
-    def _build_settings(self) -> QTreeWidget:
-        view = QTreeWidget(self)
-        view.setColumnCount(2)
-        view.setHeaderLabels([self.tr("Setting"), self.tr("Value")])
-        view.setRootIsDecorated(False)
-        view.setUniformRowHeights(True)
-        view.setAlternatingRowColors(True)
-        view.setItemDelegate(RoomyDelegate(view))
-        view.setAccessibleName(self.tr("Settings of the run"))
-        view.header().setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
-        return view
-
-    def _fill_settings(self, run: Run) -> None:
-        for field in config.setting_fields():
-            value = getattr(getattr(run.settings, field.group), field.name)
-            if value is None:
-                # Empty epochs and learning rate mean the paper's: show what was used. Other
-                # empty settings mean none.
-                value = getattr(run.settings, field.name, None)
-            words = "" if value is None else f"{self._value_words(field, value)} {field.unit}"
-            item = QTreeWidgetItem([field.title, words.strip() or _MISSING])
-            item.setToolTip(0, field.help)
-            self.settings.addTopLevelItem(item)
-
-    def _value_words(self, field: SettingField, value: Any) -> str:  # noqa: ANN401 - any setting
-        if field.kind is bool:
-            return self.tr("yes") if value else self.tr("no")
-        return choice_title(value) if field.choices else value_text(value)
-
-
 class _RunFilter(QSortFilterProxyModel):
     """Runs that hold every typed word in some column or in the folder's name."""
 
@@ -515,55 +503,6 @@ class _RunFilter(QSortFilterProxyModel):
         return bool(a < b)
 
 
-def is_resumable(run: Run) -> bool:
-    """Tell whether a run ended early with something to go on from.
-
-    A run that is being trained, here or elsewhere, cannot be resumed.
-    """
-    done = _number(run.record.get("epochs_done"))
-    return run.state in ("stopped", "failed", "interrupted") and done > 0
-
-
-def _split_title(run: Run) -> str:
-    split = run.settings.split
-    if split.split_file:
-        return split.split_file
-    title = _SPLIT_TITLES[split.mode]
-    return f"{title} {split.fold}/{split.folds}" if split.mode == "kfold" else title
-
-
-def _cells_of(run: Run) -> dict[str, tuple[str, Any]]:
-    """Return text and sort value of each column."""
-    record = run.record
-    accuracy = record.get("accuracy")
-    accuracy = accuracy if isinstance(accuracy, Mapping) else {}
-    done = _number(record.get("epochs_done"))
-    seconds = _number(record.get("seconds"))
-    started = _date(record.get("started"))
-    cells: dict[str, tuple[str, Any]] = {
-        "Network": (run.network_title, run.network_title),
-        "Regime": (run.regime_title, run.regime_title),
-        "Split": (_split_title(run), split_name(run.settings.split)),
-        "Epochs": (_epochs_text(done, run.settings.epochs), _sortable(done)),
-    }
-    for title, key in (
-        ("Train (%)", "train"),
-        ("Validation (%)", "validation"),
-        ("Test (%)", "test"),
-        ("Test by subject (%)", "test_by_subject"),
-    ):
-        value = _number(accuracy.get(key))
-        cells[title] = (_per_cent(value), _sortable(value))
-    cells["Time (min:s)"] = (_minutes(seconds), _sortable(seconds))
-    cells["Date"] = (
-        f"{started:%Y-%m-%d %H:%M}" if started else _MISSING,
-        started.timestamp() if started else None,
-    )
-    is_elsewhere = run.holder is not None and not run.holder.is_here
-    cells["State"] = ("running elsewhere" if is_elsewhere else run.state, run.state)
-    return cells
-
-
 def _item(column: str, text: str, sort_value: Any) -> QStandardItem:  # noqa: ANN401 - text, number
     item = QStandardItem(text)
     item.setEditable(False)
@@ -579,37 +518,3 @@ def _paper_key(run: Run) -> tuple[str, str, bool]:
     unasked = dataclasses.replace(run.settings.training, epochs=None)
     usual = dataclasses.replace(run.settings, training=unasked).epochs
     return network, regime, regime == "scratch" and run.settings.epochs > usual
-
-
-def _number(value: Any) -> float:  # noqa: ANN401 - anything a JSON file may hold
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return math.nan
-    return float(value)
-
-
-def _sortable(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _per_cent(value: float) -> str:
-    return f"{value * 100:.1f}" if math.isfinite(value) else _MISSING
-
-
-def _minutes(seconds: float) -> str:
-    if not math.isfinite(seconds):
-        return _MISSING
-    whole = round(seconds)
-    return f"{whole // 60}:{whole % 60:02d}"
-
-
-def _epochs_text(done: float, asked: int) -> str:
-    if not math.isfinite(done):
-        return _MISSING
-    return f"{done:.0f}" if done >= asked else f"{done:.0f} of {asked}"
-
-
-def _date(value: Any) -> datetime | None:  # noqa: ANN401 - anything a JSON file may hold
-    try:
-        return datetime.fromisoformat(str(value)).astimezone()
-    except ValueError:
-        return None

@@ -15,7 +15,6 @@ from PySide6.QtGui import (
     QKeySequence,
     QMouseEvent,
     QResizeEvent,
-    QShortcut,
 )
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -36,7 +35,7 @@ from PySide6.QtWidgets import (
 
 from core.data.cohort import Cohort, Scan
 from core.data.findings import counted
-from mrifcl_gui.class_mark import class_pixmap
+from mrifcl_gui.class_mark import CLASS_MARKS, class_pixmap
 from mrifcl_gui.scan_table import (
     ClassDelegate,
     Column,
@@ -95,6 +94,7 @@ class ScanList(QWidget):
         column.addWidget(self._build_skipped())
         self._build_actions()
         self.set_thumbnails_shown(True)
+        CLASS_MARKS.changed.connect(self._on_class_colours)
 
     @property
     def table(self) -> QTableView:
@@ -312,9 +312,6 @@ class ScanList(QWidget):
         self._relabel_action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
         self._relabel_action.triggered.connect(self._on_class_edit_asked)
         self._table.addAction(self._relabel_action)
-        find = QShortcut(QKeySequence(QKeySequence.StandardKey.Find), self)
-        find.setContext(Qt.ShortcutContext.WindowShortcut)
-        find.activated.connect(self._on_find_asked)
         self.filter_box.installEventFilter(self)
         self._toggle_action = QAction(self.tr("Include or leave out"), self._table)
         self._toggle_action.setShortcut(QKeySequence(Qt.Key.Key_Space))
@@ -323,6 +320,10 @@ class ScanList(QWidget):
         self._table.addAction(self._toggle_action)
 
     # Writing
+
+    def _on_class_colours(self) -> None:
+        self._write_header()
+        self._table.viewport().update()
 
     def _write_header(self) -> None:
         while item := self._header.takeAt(0):
@@ -456,7 +457,8 @@ class ScanList(QWidget):
             self._table.scrollTo(index)
             self._table.edit(index)
 
-    def _on_find_asked(self) -> None:
+    def find(self) -> None:
+        """Put the cursor into the filter."""
         self.filter_box.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.filter_box.selectAll()
 

@@ -20,8 +20,11 @@ from core.errors import MriFclError, RunError
 from core.progress import Logged, Notice, Operation, Progress
 from core.run_folder import RECORD_FILE, Run, is_run, list_runs
 from core.run_log import read_log
+from core.user_folder import rescued_runs
 from mrifcl_gui import preferences
+from mrifcl_gui.garbage import keep_what_is_loaded
 from mrifcl_gui.job import Job
+from mrifcl_gui.late_writer import LateWriter
 from mrifcl_gui.messages import text_of
 from mrifcl_gui.precision_job import PrecisionJob
 from mrifcl_gui.run_queue import QueuedRun
@@ -85,6 +88,9 @@ class Session(QObject):
         self._picturing: Job | None = None
         self._extra_runs: list[Path] = []
         self._is_closed = False
+        self._held: list[Job] | None = None
+        self._writer = LateWriter(self)
+        self._writer.failed.connect(self._on_not_kept)
         self.weights = WeightsJobs(self.start, self)
         self.precision = PrecisionJob(self.start, self)
 
@@ -108,11 +114,26 @@ class Session(QObject):
         job.finished.connect(job.deleteLater)
         announcement = QTimer(job)
         announcement.setSingleShot(True)
+        announcement.setInterval(QUIET_MS)
         announcement.timeout.connect(self._on_job_lasts)
-        announcement.start(QUIET_MS)
-        if not self._is_closed:
+        job.started.connect(announcement.start)
+        job.finished.connect(announcement.stop)
+        if self._held is not None:
+            self._held.append(job)
+        elif not self._is_closed:
             job.start()
         return job
+
+    def hold(self) -> None:
+        """Let what is asked for wait until :meth:`release`, when all are there to hear of it."""
+        self._held = []
+
+    def release(self) -> None:
+        """Start what was asked for meanwhile, and from now on at once."""
+        held, self._held = self._held or [], None
+        for job in held:
+            if not self._is_closed:
+                job.start()
 
     def warm_up(self) -> None:
         """Load heavy packages in the background, so that no first click waits for them."""
@@ -120,6 +141,8 @@ class Session(QObject):
             return
         # Not told to the task dock: nobody waits for it.
         job = Job(self.tr("Loading torch"), tasks.load_packages, self)
+        job.loses_nothing = True
+        job.finished.connect(self._on_warm)
         job.finished.connect(job.deleteLater)
         job.start()
 
@@ -220,11 +243,9 @@ class Session(QObject):
         """Store a cohort whose scans were relabelled or left out."""
         if self.opened is None:
             return
-        self.opened = tasks.ScannedCohort(cohort, self.opened.folder)
-        try:
-            cohort_file.save_cohort(cohort, self.opened.folder)
-        except OSError as error:
-            self.problem.emit(MriFclError(f"The change cannot be stored: {error.strerror}."))
+        folder = self.opened.folder
+        self.opened = tasks.ScannedCohort(cohort, folder)
+        self._writer.write(folder / COHORT_FILE, lambda: _save_cohort(cohort, folder))
 
     # Reading scans
 
@@ -376,8 +397,12 @@ class Session(QObject):
 
         def operation() -> Operation[list[Run]]:
             yield Progress("Reading runs")
-            found = list(list_runs(folder))
+            # Runs whose own folder could no longer be written went on there.
+            rescued = rescued_runs()
+            found = [*list_runs(folder), *list_runs(rescued)]
             for path in extra:
+                if path.parent == rescued.absolute():
+                    continue
                 # One that has gone must not hide the others.
                 with contextlib.suppress(MriFclError):
                     found.append(Run(path))
@@ -439,6 +464,9 @@ class Session(QObject):
 
     # Slots
 
+    def _on_warm(self) -> None:
+        keep_what_is_loaded()
+
     def _on_cohort(self, opened: tasks.ScannedCohort) -> None:
         if not opened.cohort.root.is_dir():
             self.data_missing.emit(opened)
@@ -482,6 +510,7 @@ class Session(QObject):
             self.job_lasts.emit(job)
 
     def _on_runs_opened(self, runs: list[Run]) -> None:
+        preferences.add_recent(runs[0].path)
         self.runs_opened.emit(runs)
         self.refresh_runs()
 
@@ -532,6 +561,9 @@ class Session(QObject):
     def _on_failed(self, error: BaseException) -> None:
         self.problem.emit(error)
 
+    def _on_not_kept(self, error: OSError) -> None:
+        self.problem.emit(MriFclError(f"The change cannot be stored: {error.strerror}."))
+
     def _on_training_event(self, event: object) -> None:
         self.training_event.emit(event)
 
@@ -540,7 +572,8 @@ class Session(QObject):
 
     def _accuracy_text(self, run: Run) -> str:
         measured = run.record.get("accuracy", {})
-        return self.tr("Finished: {slices:.1f} % of the test slices right, {subjects}").format(
+        return self.tr("Finished: {slices:.1f} % of the test {items} right, {subjects}").format(
+            items=run.settings.items,
             slices=100 * measured.get("test", math.nan),
             subjects=self.tr("{0:.1f} % of the test subjects").format(
                 100 * measured.get("test_by_subject", math.nan)
@@ -597,6 +630,10 @@ def _past(run: Run) -> Operation[None]:
 def _read_at_end(training: Operation[Path]) -> Operation[Run]:
     """Train, then read the run, away from the window's thread."""
     return Run((yield from training))
+
+
+def _save_cohort(cohort: Cohort, folder: Path) -> None:
+    cohort_file.save_cohort(cohort, folder)
 
 
 def _folder_of_record(path: Path) -> Path:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from core import atomic_file, text_file
+from core import atomic_file
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,8 @@ class SettingsFile:
         The file; it need not be there.
     checks : Mapping
         For each name (or its part up to and with a slash) whether a value is allowed.
+    write_later : callable, optional
+        Takes the path and what writes it, to be called soon; without it, it is called at once.
 
     Attributes
     ----------
@@ -38,8 +40,15 @@ class SettingsFile:
         What was wrong with the file, in words; empty where nothing was.
     """
 
-    def __init__(self, path: Path, checks: Mapping[str, Check]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        checks: Mapping[str, Check],
+        *,
+        write_later: Callable[[Path, Callable[[], None]], None] | None = None,
+    ) -> None:
         self.path = path
+        self._write_later = write_later
         self.problem = ""
         self._checks = checks
         self._is_read_only = False
@@ -55,18 +64,40 @@ class SettingsFile:
         if self._values.get(name) == value:
             return
         self._values[name] = value
-        self.sync()
+        self._keep()
+
+    def forget(self, *names: str) -> None:
+        """Drop the values of ``names``, and of all that begin with one that ends in a slash."""
+        groups = tuple(name for name in names if name.endswith("/"))
+        kept = {
+            name: value
+            for name, value in self._values.items()
+            if name not in names and not name.startswith(groups)
+        }
+        if kept != self._values:
+            self._values = kept
+            self._keep()
 
     def contains(self, name: str) -> bool:
         """Tell whether there is a value."""
         return name in self._values
 
     def sync(self) -> None:
-        """Write the file."""
-        if self._is_read_only:
-            return
+        """Write the file, here and now."""
+        if not self._is_read_only:
+            self._write({"version": VERSION, **self._values})
+
+    def _keep(self) -> None:
+        """Write the file, or have it written."""
+        if self._write_later is None:
+            self.sync()
+        elif not self._is_read_only:
+            record = {"version": VERSION, **self._values}
+            self._write_later(self.path, lambda: self._write(record))
+
+    def _write(self, record: dict[str, Any]) -> None:
         try:
-            text_file.write_json(self.path, {"version": VERSION, **self._values})
+            atomic_file.write_text(self.path, json.dumps(record, indent=1, ensure_ascii=False))
         except OSError as error:
             logger.warning("the settings could not be kept: %s", error.strerror)
 

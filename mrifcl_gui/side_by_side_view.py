@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from core.analysis import pairing
 from core.analysis.correlation import Method
@@ -13,10 +13,12 @@ from core.errors import MriFclError
 from core.figure import Figure, Table
 from core.progress import Operation, Progress
 from core.run_folder import Run
+from mrifcl_gui.class_mark import CLASS_MARKS
 from mrifcl_gui.export import ExportButton
 from mrifcl_gui.figure_view import FigureView
 from mrifcl_gui.job import Job
 from mrifcl_gui.messages import text_of
+from mrifcl_gui.remembered_splitter import RememberedSplitter
 from mrifcl_gui.table_view import TableView
 
 _PARTS = ("test", "validation", "train")
@@ -54,15 +56,14 @@ class SideBySideView(QWidget):
             row.addWidget(label)
             row.addWidget(box, 1 if box in (self.first, self.second) else 0)
         row.addWidget(export)
-        splitter = QSplitter(Qt.Orientation.Vertical, self)
-        splitter.addWidget(self.figure_view)
-        splitter.addWidget(self.table_view)
+        splitter = RememberedSplitter("side by side", (420, 200), Qt.Orientation.Vertical, self)
+        splitter.fill(self.figure_view, self.table_view)
         splitter.setStretchFactor(0, 3)
-        splitter.setSizes([420, 200])
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 8, 8, 8)
         layout.addLayout(row)
         layout.addWidget(splitter, 1)
+        CLASS_MARKS.changed.connect(self._wish)
 
     def show_runs(self, runs: Sequence[Run]) -> None:
         """Offer ``runs``; the first two are compared."""
@@ -104,7 +105,8 @@ class SideBySideView(QWidget):
                 self.tr(
                     "Choose two runs, such as one with ReLU and one with leaky ReLU: mark them "
                     "in Runs and press Compare."
-                )
+                ),
+                button=self.tr("Choose two runs"),
             )
             self.table_view.clear_table("")
             return

@@ -32,6 +32,7 @@ from mrifcl_gui.figure_view import FigureView
 from mrifcl_gui.job import Job
 from mrifcl_gui.messages import text_of
 from mrifcl_gui.selection import Selection
+from mrifcl_gui.theme import scaled
 
 _WIDTH = 320
 # Computed at once, so that stepping on is quick.
@@ -105,7 +106,7 @@ class SlicePanel(QWidget):
         layout.addWidget(self.feature_text)
         layout.addWidget(self._feature_button)
         layout.addLayout(self._build_buttons())
-        self.setMinimumWidth(_WIDTH)
+        self.setMinimumWidth(scaled(_WIDTH))
 
     def _build_steps(self) -> QHBoxLayout:
         self._place = QLabel(self)
@@ -134,6 +135,7 @@ class SlicePanel(QWidget):
     def _build_options(self) -> QVBoxLayout:
         self.shown = QComboBox(self)
         self.shown.setAccessibleName(self.tr("Map of"))
+        self.shown.setToolTip(self.tr("Class or feature whose place in the slice the map shows"))
         self.shown.currentIndexChanged.connect(self._wish)
         self.map_tick = QCheckBox(self.tr("&Map of"), self)
         self.map_tick.setChecked(True)
@@ -294,7 +296,7 @@ class SlicePanel(QWidget):
                 maps = yield from map_tasks.activation_maps(run, wanted)
             else:
                 maps = yield from map_tasks.channel_maps(run, wanted, channel)
-            return run, channel, [_one_of(maps, i) for i in range(len(maps))]
+            return run, channel, [maps.of_row(wanted_row) for wanted_row in wanted]
 
         job = Job(self.tr("Drawing maps"), operation, self)
         job.succeeded.connect(self._on_made)
@@ -398,18 +400,6 @@ class SlicePanel(QWidget):
         self.problem.emit(MriFclError(text))
 
 
-def _one_of(maps: SliceMaps, place: int) -> SliceMaps:
-    here = slice(place, place + 1)
-    return replace(
-        maps,
-        rows=maps.rows[here],
-        pixels=maps.pixels[here],
-        maps=maps.maps[here],
-        logits=maps.logits[here],
-        letters=maps.letters[here],
-    )
-
-
 def _facts_text(run: Run, facts: SliceFacts) -> str:
     sign = "right" if facts.is_right else "wrong"
     part = {"train": "training"}.get(facts.part, facts.part)
@@ -418,8 +408,9 @@ def _facts_text(run: Run, facts: SliceFacts) -> str:
         for name, value in zip(run.classes, facts.probability.tolist(), strict=True)
     )
     session = f", session {facts.session}" if facts.session else ""
+    what = "whole volume" if run.settings.sees_cubes else f"slice {facts.number}"
     return (
-        f"{facts.subject}{session}, slice {facts.number} ({part})\n"
+        f"{facts.subject}{session}, {what} ({part})\n"
         f"true {facts.label}, predicted {facts.predicted}: {sign}\n{shares}"
     )
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QWidget
 
 from mrifcl_gui.plane_drawing import BACKGROUND, FAINT_TEXT, TEXT
+from mrifcl_gui.theme import SMALL, VIEWER, typeface
 
 _SIDE = 64
 _FRAME = 3
@@ -20,8 +21,8 @@ _BAR_HEIGHT = 10
 _STYLE = f"""
 QScrollArea {{ background: {BACKGROUND.name()}; }}
 QScrollBar:horizontal {{ background: {BACKGROUND.name()}; height: {_BAR_HEIGHT}px; margin: 0; }}
-QScrollBar::handle:horizontal {{ background: #4a4e53; border-radius: 4px; min-width: 24px; }}
-QScrollBar::handle:horizontal:hover {{ background: #6a6e73; }}
+QScrollBar::handle:horizontal {{ background: {VIEWER.thumb}; border-radius: 4px; min-width: 24px; }}
+QScrollBar::handle:horizontal:hover {{ background: {VIEWER.thumb_hover}; }}
 QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; }}
 QScrollBar::add-page, QScrollBar::sub-page {{ background: none; }}
 """
@@ -172,9 +173,7 @@ class _ThumbnailRow(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.fillRect(event.rect(), BACKGROUND)
-        font = QFont(self.font())
-        font.setPixelSize(11)
-        painter.setFont(font)
+        painter.setFont(typeface(self.font(), SMALL))
         for position in range(self.count):
             if self.box_of(position).intersects(event.rect()):
                 self._paint_thumbnail(painter, position)
@@ -184,7 +183,7 @@ class _ThumbnailRow(QWidget):
         box = self.box_of(position)
         painter.fillRect(box, self._colour)
         inner = QRectF(box.adjusted(_FRAME, _FRAME, -_FRAME, -_FRAME))
-        painter.fillRect(inner, QColor("black"))
+        painter.fillRect(inner, QColor(VIEWER.empty))
         image = self._thumbnails[position]
         size = image.deviceIndependentSize()
         target = QRectF(

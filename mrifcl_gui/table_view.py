@@ -8,19 +8,23 @@ from typing import Any
 import numpy as np
 from PySide6.QtCore import (
     QAbstractTableModel,
+    QEvent,
     QModelIndex,
+    QObject,
     QPersistentModelIndex,
     QPoint,
     QSortFilterProxyModel,
     Qt,
     Signal,
 )
-from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import QAbstractItemView, QLabel, QMenu, QTableView, QVBoxLayout, QWidget
 
 from core.figure import Table
 from mrifcl_gui.config_form import AlertLabel
 from mrifcl_gui.export import Exporter, rows_as_text
+from mrifcl_gui.theme import MARGIN, scaled
+from mrifcl_gui.wrapped_label import WrappedLabel
 
 Index = QModelIndex | QPersistentModelIndex
 EMPTY_CELL = "–"
@@ -137,9 +141,9 @@ class TableView(QWidget):
         layout.addWidget(self.view, 1)
         layout.addWidget(self._caption)
         layout.addWidget(self._warning)
-        self._exporter = Exporter(self.table, self)
-        self._exporter.saved.connect(self.saved)
-        self._exporter.failed.connect(self.failed)
+        self.exporter = Exporter(self.table, self)
+        self.exporter.saved.connect(self.saved)
+        self.exporter.failed.connect(self.failed)
 
     def table(self) -> Table | None:
         """Return the table shown now."""
@@ -155,7 +159,7 @@ class TableView(QWidget):
         if not same_columns:
             self._sorted.sort(-1)
             self.view.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
-            self.view.resizeColumnsToContents()
+            self._fit_columns()
         self._set_texts(table.title, table.caption, table.warning if shows_warning else "")
 
     def clear_table(self, empty_text: str) -> None:
@@ -189,7 +193,7 @@ class TableView(QWidget):
         action = menu.addAction(self.tr("Copy selection"))
         action.setShortcut(QKeySequence(QKeySequence.StandardKey.Copy))
         action.triggered.connect(self.copy_selection)
-        self._exporter.add_actions(menu)
+        self.exporter.add_actions(menu)
         return menu
 
     def _build_view(self) -> QTableView:
@@ -203,22 +207,38 @@ class TableView(QWidget):
         view.setTabKeyNavigation(False)
         view.setAccessibleName(self.tr("Table"))
         view.verticalHeader().hide()
-        view.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
+        view.verticalHeader().setDefaultSectionSize(scaled(_ROW_HEIGHT))
         view.horizontalHeader().setHighlightSections(False)
         view.horizontalHeader().setStretchLastSection(False)
         view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         view.customContextMenuRequested.connect(self._on_menu_requested)
         view.activated.connect(self._on_activated)
-        copy = QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), view)
-        copy.setContext(Qt.ShortcutContext.WidgetShortcut)
-        copy.activated.connect(self.copy_selection)
+        view.installEventFilter(self)
         return view
+
+    def _fit_columns(self) -> None:
+        """Make each column as wide as it needs, with a gap, so that neighbours stay apart."""
+        self.view.resizeColumnsToContents()
+        header = self.view.horizontalHeader()
+        for column in range(header.count()):
+            header.resizeSection(column, header.sectionSize(column) + MARGIN)
 
     def _set_texts(self, title: str, caption: str, warning: str) -> None:
         for label, text in ((self._title, title), (self._caption, caption)):
             label.setText(text)
             label.setVisible(bool(text))
         self._warning.show_text(warning)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Keep Ctrl+C for the table that has the keyboard; the window copies figures with it."""
+        if isinstance(event, QKeyEvent) and event.matches(QKeySequence.StandardKey.Copy):
+            if event.type() == QEvent.Type.ShortcutOverride:
+                event.accept()
+                return True
+            if event.type() == QEvent.Type.KeyPress:
+                self.copy_selection()
+                return True
+        return super().eventFilter(watched, event)
 
     def _on_menu_requested(self, place: QPoint) -> None:
         menu = self.build_menu()
@@ -243,9 +263,7 @@ class _SortedRows(QSortFilterProxyModel):
 
 
 def _label(*, bold: bool = False) -> QLabel:
-    label = QLabel()
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(True)
+    label = WrappedLabel()
     label.setVisible(False)
     if bold:
         font = label.font()

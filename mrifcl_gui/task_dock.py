@@ -22,7 +22,10 @@ from core.errors import MriFclError
 from core.progress import BatchDone, EpochMetrics, Notice, Progress, RunStarted
 from mrifcl_gui.config_form import AlertLabel
 from mrifcl_gui.job import Job
+from mrifcl_gui.theme import scaled
 
+# Property of a job whose owner says in its own place why it failed.
+TELLS_FAILURE = "tellsFailure"
 REDRAW_MS = 100
 STAY_MS = 4000
 MOST_HEIGHT = 136
@@ -75,7 +78,8 @@ class TaskDock(QWidget):
     def add_job(self, job: Job, *, keeps_failure: bool = True) -> None:
         """Show ``job`` until it ends. It may be started before or after.
 
-        ``keeps_failure`` False is for a job whose failure is told elsewhere.
+        ``keeps_failure`` False is for a job whose failure is told elsewhere; so is a job with
+        the property :data:`TELLS_FAILURE`.
         """
         row = _JobRow(job, self._stay_ms, self, keeps_failure=keeps_failure)
         row.gone.connect(self._on_row_gone)
@@ -109,7 +113,7 @@ class TaskDock(QWidget):
     def _fit_height(self) -> None:
         width = max(1, self.width() - 32)
         needed = 8 + sum(row.height_for(width) + 4 for row in self._rows)
-        self.setFixedHeight(min(MOST_HEIGHT, needed))
+        self.setFixedHeight(min(scaled(MOST_HEIGHT), needed))
 
 
 class _JobRow(QWidget):
@@ -128,13 +132,17 @@ class _JobRow(QWidget):
     ) -> None:
         super().__init__(parent)
         self.has_ended = False
-        self._keeps_failure = keeps_failure
+        self._is_told = bool(job.property(TELLS_FAILURE))
+        self._keeps_failure = keeps_failure and not self._is_told
         self._job: Job | None = job
         self._stay_ms = stay_ms
         self._is_dirty = True
         self._what, self._share, self._left = "", math.nan, math.nan
         self._epochs = 0
         self._pace = _Pace()
+        self._stay = QTimer(self)
+        self._stay.setSingleShot(True)
+        self._stay.timeout.connect(self._on_stayed)
         self.title = _ElidedLabel(job.title, self)
         self.bar = QProgressBar(self)
         self.what = _ElidedLabel("", self)
@@ -167,12 +175,12 @@ class _JobRow(QWidget):
     def height_for(self, width: int) -> int:
         """Return the height that the row needs at ``width``."""
         if self.failure.text():
-            return 34 + self.failure.heightForWidth(width)
-        return 32
+            return scaled(34) + self.failure.heightForWidth(width)
+        return scaled(32)
 
     def _build_layout(self) -> None:
-        self.title.setFixedWidth(200)
-        self.bar.setFixedWidth(200)
+        self.title.setFixedWidth(scaled(280))
+        self.bar.setFixedWidth(scaled(160))
         self.bar.setTextVisible(True)
         self.bar.setAccessibleName(self.tr("Progress of {task}").format(task=self.title.full_text))
         # Wide enough for the longest time, so that nothing jumps.
@@ -233,6 +241,8 @@ class _JobRow(QWidget):
     def _on_failed(self, error: object) -> None:
         if not self._keeps_failure:
             self._end(self.tr("Failed"))
+            if self._is_told:
+                self._stay.start(0)
             return
         self._end("", stays=True)
         self.bar.hide()
@@ -259,7 +269,7 @@ class _JobRow(QWidget):
         self.left.setText("")
         self.button.setEnabled(False)
         if not stays:
-            QTimer.singleShot(self._stay_ms, self, self._on_stayed)
+            self._stay.start(self._stay_ms)
 
     def _on_stayed(self) -> None:
         self.gone.emit(self)

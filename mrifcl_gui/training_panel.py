@@ -33,6 +33,8 @@ from mrifcl_gui.grid_choice import GridChoice
 from mrifcl_gui.live_run_view import LiveRunView
 from mrifcl_gui.precision_field import PrecisionField
 from mrifcl_gui.run_queue import RunQueueView, RunState
+from mrifcl_gui.scrolling_page import scrolling
+from mrifcl_gui.theme import TITLE, scaled, set_type
 from mrifcl_gui.weights_field import WeightsStates, dropped_weights
 
 LEFT_WIDTH = 376
@@ -81,6 +83,8 @@ class TrainingPanel(QWidget):
         self._has_cohort = False
         self._cubes_refused = ""
         self._is_running = False
+        self._waits_for = ""
+        self._added_to_train: list[str] = []
         self._n_asked = 0
         self._starts_from_cubes = False
         self._networks: dict[str, Chip] = {}
@@ -93,7 +97,8 @@ class TrainingPanel(QWidget):
         self._cohort_text = QLabel(self)
         self._network_notes = QLabel(self)
         self._refused = AlertLabel(self)
-        layout = QHBoxLayout(self)
+        page = QWidget(self)
+        layout = QHBoxLayout(page)
         layout.setContentsMargins(16, 16, 16, 16)
         layout.setSpacing(16)
         # Built in reading order, which is then the order of Tab.
@@ -103,6 +108,9 @@ class TrainingPanel(QWidget):
         self._right.addWidget(self._build_empty())
         self._right.addWidget(self.live)
         layout.addWidget(self._right, 1)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(scrolling(page, width=864, height=560))
         self.form.settings_changed.connect(self._on_choice_changed)
         self.form.settings_changed.connect(self.settings_changed)
         self.queue.changed.connect(self._on_queue_changed)
@@ -161,6 +169,15 @@ class TrainingPanel(QWidget):
         """Return the runs that wait in the queue."""
         return self.queue.waiting()
 
+    def set_waiting(self, text: str) -> None:
+        """Say what a training waits for that was asked for; empty when it is over."""
+        self._waits_for = text
+        self._update_buttons()
+
+    def take_back_asked(self) -> None:
+        """Undo the press of Train: what it put into the queue by itself waits no more."""
+        self.queue.take_back(self._added_to_train)
+
     def start_run(
         self,
         settings: RunSettings,
@@ -189,6 +206,8 @@ class TrainingPanel(QWidget):
     def run_ended(self, state: str, text: str = "") -> None:
         """Say how the run ended: finished, stopped or failed, and ``text`` in words."""
         self._is_running = False
+        # What is next is to look at what came out, until something else is chosen.
+        self._show_next(self.live.analyse_button if state == "finished" else self.train_button)
         self.precision.set_training(False)
         self.queue.mark_ended(_QUEUE_STATES.get(state, "failed"), text)
         self.live.end(state, text)
@@ -227,13 +246,13 @@ class TrainingPanel(QWidget):
 
     def _build_left(self) -> QWidget:
         left = QWidget(self)
-        left.setFixedWidth(LEFT_WIDTH)
+        left.setFixedWidth(scaled(LEFT_WIDTH))
         layout = QVBoxLayout(left)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
-        layout.addWidget(self._build_choice(), 3)
+        layout.addWidget(self._build_choice(), 1)
         self.queue = RunQueueView(self)
-        layout.addWidget(self.queue, 1)
+        layout.addWidget(self.queue)
         layout.addLayout(self._build_buttons())
         return left
 
@@ -250,6 +269,12 @@ class TrainingPanel(QWidget):
         self._network_notes.setTextFormat(Qt.TextFormat.PlainText)
         self._network_notes.setWordWrap(True)
         self._network_notes.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self._network_notes.setToolTip(
+            self.tr(
+                "FCL: the final fully connected layer. Its weights and what enters it are what "
+                "Analyse shows."
+            )
+        )
         layout.addWidget(self._network_notes)
         layout.addWidget(_heading(self.tr("Regimes"), inside))
         layout.addLayout(self._build_chips(config.REGIME_TITLES, self._regimes, "regime", 3))
@@ -306,13 +331,13 @@ class TrainingPanel(QWidget):
     def _build_empty(self) -> QWidget:
         page = QWidget(self)
         self._empty_title = QLabel(page)
-        font = self._empty_title.font()
-        font.setPixelSize(20)
-        self._empty_title.setFont(font)
+        set_type(self._empty_title, TITLE)
         self._empty_text = QLabel(page)
         self._empty_text.setWordWrap(True)
-        self._empty_text.setFixedWidth(EMPTY_WIDTH)
+        self._empty_text.setFixedWidth(scaled(EMPTY_WIDTH))
         self._cohort_button = QPushButton(self.tr("Go to the cohort"), page)
+        self._cohort_button.setProperty("primary", True)
+        self._cohort_button.setToolTip(self.tr("Open scans first (Ctrl+1)"))
         self._cohort_button.clicked.connect(self.cohort_requested)
         layout = QVBoxLayout(page)
         layout.setSpacing(8)
@@ -328,7 +353,7 @@ class TrainingPanel(QWidget):
         self._empty_title.setText(title)
         self._empty_text.setText(text)
         # A centred label is not asked for its height at this width; it would be cut.
-        self._empty_text.setMinimumHeight(self._empty_text.heightForWidth(EMPTY_WIDTH))
+        self._empty_text.setMinimumHeight(self._empty_text.heightForWidth(scaled(EMPTY_WIDTH)))
         self._cohort_button.setVisible(not self._has_cohort)
         if not self._is_running:
             self._right.setCurrentIndex(0)
@@ -339,7 +364,17 @@ class TrainingPanel(QWidget):
             for name, chip in chips.items():
                 chip.setChecked(name in wanted)
 
+    def _show_next(self, button: QPushButton) -> None:
+        """Fill one button with colour: the next step."""
+        for other in (self.train_button, self.live.analyse_button):
+            if bool(other.property("primary")) != (other is button):
+                other.setProperty("primary", other is button)
+                other.style().unpolish(other)
+                other.style().polish(other)
+
     def _on_choice_changed(self) -> None:
+        if hasattr(self, "live"):  # not yet while the choices are built
+            self._show_next(self.train_button)
         networks = [name for name, chip in self._networks.items() if chip.isChecked()]
         self._start_from(networks)
         self.form.show_for(networks, [name for name, c in self._regimes.items() if c.isChecked()])
@@ -454,8 +489,10 @@ class TrainingPanel(QWidget):
         self.queue_changed.emit(self.queue.waiting())
 
     def _on_train(self) -> None:
+        self._added_to_train = []
         if not self.queue.waiting():
             self._on_add()
+            self._added_to_train = [entry.key for entry in self.queue.queued()]
         runs = self.queue.waiting()
         if runs:
             self.start_requested.emit(runs)
@@ -470,10 +507,13 @@ class TrainingPanel(QWidget):
             else self.tr("+ Add to queue")
         )
         has_cohort = self._has_cohort or self.queue.has_cohorts()
-        self.train_button.setEnabled(has_cohort and n_runs > 0 and not self._is_running)
+        is_busy = self._is_running or bool(self._waits_for)
+        self.train_button.setEnabled(has_cohort and n_runs > 0 and not is_busy)
         if self._is_running:
             text = self.tr("Training…")
             reason = self.tr("A run is training; what you add to the queue comes after it.")
+        elif self._waits_for:
+            text, reason = self.tr("Waiting for weights…"), self._waits_for
         else:
             text = self.tr("Train 1 run") if n_runs == 1 else self.tr("Train {n} runs")
             text = text.format(n=n_runs)

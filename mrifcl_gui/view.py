@@ -27,6 +27,7 @@ class Choice:
     title: str
     values: Values | Callable[[Run], Values] = ()
     ticked: bool = False
+    help: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class View:
     follows_selection: bool = False
     # Whether it may take long enough to be listed with the background tasks.
     is_long: bool = False
+    # The paper or book that it follows, and the heading of docs/maths.md with its formulas.
+    source: str = ""
+    maths: str = ""
+    # The tab where what it lacks is chosen.
+    next_tab: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,9 +63,19 @@ class Tab:
     views: tuple[View, ...]
 
 
+# The two papers of the method, as figures name their source.
+PAPER = "Khagi & Kwon (2022), JMIS 9(3), 177-182"
+ABSTRACT = "Khagi & Kwon (2022), Alzheimer's & Dementia 18 (S1), doi 10.1002/alz.060904"
+
 PART = Choice(
     "part",
     "Part",
-    (("test", "Test"), ("validation", "Validation"), ("train", "Training"), ("all", "All slices")),
+    (("test", "Test"), ("validation", "Validation"), ("train", "Training"), ("all", "All parts")),
 )
-BY = Choice("by", "One dot a", (("slice", "slice"), ("subject", "subject (mean)")))
+
+
+def _dots(run: Run) -> Values:
+    return (("slice", run.settings.items.removesuffix("s")), ("subject", "subject (mean)"))
+
+
+BY = Choice("by", "One dot a", _dots)

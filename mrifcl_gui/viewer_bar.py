@@ -32,7 +32,7 @@ class ViewerBar(QWidget):
         self._build_tools()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(6)
+        column.setSpacing(8)
         column.addLayout(_row(self.title, self.badge, self.flip))
         column.addWidget(self._build_comparison())
         tools = WrappingRow(spacing=8)

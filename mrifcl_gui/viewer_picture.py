@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QRect, Qt
-from PySide6.QtGui import QFont, QImage, QPainter
+from PySide6.QtGui import QImage, QPainter
 
 from mrifcl_gui.plane_drawing import BACKGROUND, FAINT_TEXT, TEXT
 from mrifcl_gui.plane_view import PlaneView
+from mrifcl_gui.theme import SMALL, typeface
 
 # For print: two pixels for one of the screen.
 _RATIO = 2
@@ -47,9 +48,7 @@ def draw_views(views: Sequence[PlaneView], lines: Sequence[str]) -> QImage:
 
 
 def _draw_lines(painter: QPainter, lines: Sequence[str], box: QRect) -> None:
-    font = QFont(painter.font())
-    font.setPixelSize(12)
-    painter.setFont(font)
+    painter.setFont(typeface(painter.font(), SMALL))
     for number, line in enumerate(lines):
         painter.setPen(FAINT_TEXT if number else TEXT)
         place = box.translated(0, number * _LINE).adjusted(_MARGIN, 0, -_MARGIN, 0)

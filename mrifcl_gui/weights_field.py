@@ -32,7 +32,7 @@ class WeightsStates(QWidget):
         self._fetching: dict[str, Progress] = {}
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
+        layout.setSpacing(8)
         # All at once, so that Tab reaches their buttons in reading order.
         for _ in NETWORK_TITLES:
             row = _StateRow(self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +10,6 @@ import numpy as np
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
-    QFont,
     QPainter,
     QPainterPath,
     QPaintEvent,
@@ -29,10 +28,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from core.colours import VERMILLION
 from core.figure import class_colour, class_symbol
-from mrifcl_gui.class_mark import paint_symbol
+from mrifcl_gui.class_mark import CLASS_MARKS, paint_symbol
+from mrifcl_gui.icons import put_icon
+from mrifcl_gui.recent_list import RecentList
+from mrifcl_gui.theme import SMALL, TITLE, VIEWER, scaled, set_type
 
-_MOST_RECENT = 6
 _WIDTH = 960
 # Seen on light and on dark; Mid all but vanishes on dark.
 _FAINT = QPalette.ColorRole.PlaceholderText
@@ -47,6 +49,7 @@ class WelcomePage(QWidget):
     open_folder_requested = Signal()
     demo_requested = Signal()
     recent_chosen = Signal(object)  # Path
+    recent_removed = Signal(object)  # Path
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -68,17 +71,11 @@ class WelcomePage(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll)
         self.set_recent([])
+        CLASS_MARKS.changed.connect(self._on_class_colours)
 
-    def set_recent(self, paths: Sequence[Path]) -> None:
-        """List cohorts and folders opened before, the last one first."""
-        while item := self._recent_list.takeAt(0):
-            if widget := item.widget():
-                widget.deleteLater()
-        for path in paths[:_MOST_RECENT]:
-            button = _RecentButton(path)
-            button.chosen.connect(self.recent_chosen)
-            self._recent_list.addWidget(button, 0, Qt.AlignmentFlag.AlignLeft)
-        self._recent.setVisible(bool(paths))
+    def set_recent(self, paths: Sequence[Path], *, gone: Collection[Path] = ()) -> None:
+        """List cohorts and runs opened before, the last one first; grey where ``gone``."""
+        self._recent.show_paths(paths, gone=gone)
 
     def set_dragged_over(self, dragged_over: bool) -> None:
         """Mark the drop area while files are held over the panel."""
@@ -96,17 +93,23 @@ class WelcomePage(QWidget):
         )
         self._set_enabled(True)
 
+    def _on_class_colours(self) -> None:
+        for picture in self.findChildren(_OutcomePicture):
+            picture.update()
+
     def _build_drop_area(self) -> QWidget:
         self._drop_area = _DropArea()
         heading = QLabel(self.tr("Drop a folder of MRI scans"))
-        _set_size(heading, 20, bold=True)
+        set_type(heading, TITLE, bold=True)
         hint = QLabel(self.tr("One sub-folder a class, such as AD and NC, or a table of labels"))
         self._state = QLabel()
         self._open = QPushButton(self.tr("Open folder…"))
         self._open.setProperty("primary", True)
+        put_icon(self._open, "folder-open")
         self._open.setToolTip(self.tr("Choose a folder of scans, or a saved cohort"))
         self._open.clicked.connect(self.open_folder_requested)
         self._demo = QPushButton(self.tr("Open the demo cohort"))
+        put_icon(self._demo, "flask-conical")
         self._demo.setToolTip(self.tr("Simulated scans of two classes, to try everything"))
         self._demo.clicked.connect(self.demo_requested)
         buttons = QHBoxLayout()
@@ -129,7 +132,7 @@ class WelcomePage(QWidget):
 
     def _build_outcomes(self) -> QHBoxLayout:
         captions: dict[_Outcome, str] = {
-            "weights": self.tr("FCL weights: what each class reads from a feature"),
+            "weights": self.tr("Final layer (FCL): what each class reads from a feature"),
             "cloud": self.tr("Feature cloud: do the classes part?"),
             "map": self.tr("Class map: where in the brain a decision comes from"),
         }
@@ -142,16 +145,9 @@ class WelcomePage(QWidget):
         return row
 
     def _build_recent(self) -> QWidget:
-        self._recent = QWidget()
-        heading = QLabel(self.tr("Recent"))
-        _set_size(heading, 13, bold=True)
-        self._recent_list = QVBoxLayout()
-        self._recent_list.setSpacing(0)
-        column = QVBoxLayout(self._recent)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(8)
-        column.addWidget(heading)
-        column.addLayout(self._recent_list)
+        self._recent = RecentList()
+        self._recent.chosen.connect(self.recent_chosen)
+        self._recent.removed.connect(self.recent_removed)
         return self._recent
 
     def _set_enabled(self, enabled: bool) -> None:
@@ -187,25 +183,6 @@ class _DropArea(QFrame):
         painter.setPen(QPen(colour, 2, Qt.PenStyle.DashLine))
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(2, 2, -2, -2), 8, 8)
         painter.end()
-
-
-class _RecentButton(QPushButton):
-    """One entry of the recent list: name and folder."""
-
-    chosen = Signal(object)
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path.name)
-        self._path = path
-        self.setFlat(True)
-        self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.setToolTip(str(path))
-        self.setAccessibleName(self.tr("Open {name}").format(name=path.name))
-        self.setStyleSheet("text-align: left; padding: 3px 6px;")
-        self.clicked.connect(self._on_clicked)
-
-    def _on_clicked(self) -> None:
-        self.chosen.emit(self._path)
 
 
 _Outcome = Literal["weights", "cloud", "map"]
@@ -244,7 +221,7 @@ class _OutcomePicture(QWidget):
         for u, v in zip(along, across, strict=True):
             point = _place(area, 0.5 + u - v, 0.5 + u + v)
             paint_symbol(painter, "circle", point, size=3.5, colour=grey)
-        painter.setPen(QPen(QColor("#D55E00"), 2))
+        painter.setPen(QPen(QColor(VERMILLION), 2))
         painter.drawLine(_place(area, 0.04, 0.04), _place(area, 0.96, 0.96))
 
     def _paint_cloud(self, painter: QPainter, area: QRectF) -> None:
@@ -262,14 +239,15 @@ class _OutcomePicture(QWidget):
     def _paint_map(self, painter: QPainter, area: QRectF) -> None:
         centre = area.center()
         height = area.height() / 2
+        outline, brain, folds, chambers = VIEWER.head
         head = QPainterPath()
         head.addEllipse(centre, height * 0.8, height)
-        painter.setPen(QPen(QColor("#777777"), 2))
-        painter.setBrush(QColor("#9a9a9a"))
+        painter.setPen(QPen(QColor(outline), 2))
+        painter.setBrush(QColor(brain))
         painter.drawPath(head)
-        painter.setPen(QPen(QColor("#6a6a6a"), 1.5))
+        painter.setPen(QPen(QColor(folds), 1.5))
         painter.drawLine(centre + QPointF(0, -height), centre + QPointF(0, height))
-        painter.setBrush(QColor("#3a3a3a"))
+        painter.setBrush(QColor(chambers))
         painter.setPen(Qt.PenStyle.NoPen)
         for side in (-1, 1):
             painter.drawEllipse(centre + QPointF(side * 9, -2), 5, 20)
@@ -281,12 +259,10 @@ class _OutcomePicture(QWidget):
 
 def _paint_glow(painter: QPainter, centre: QPointF, size: float, strength: int) -> None:
     glow = QRadialGradient(centre, size)
-    for stop, red, green, blue, share in (
-        (0.0, 253, 231, 37, 1.0),
-        (0.45, 33, 145, 140, 0.8),
-        (1.0, 68, 1, 84, 0.0),
-    ):
-        glow.setColorAt(stop, QColor(red, green, blue, round(strength * share)))
+    for stop, colour, share in zip((0.0, 0.45, 1.0), VIEWER.glow, (1.0, 0.8, 0.0), strict=True):
+        shade = QColor(colour)
+        shade.setAlpha(round(strength * share))
+        glow.setColorAt(stop, shade)
     painter.setBrush(glow)
     painter.drawEllipse(centre, size, size)
 
@@ -299,7 +275,7 @@ def _place(area: QRectF, x: float, y: float) -> QPointF:
 
 def _centred(content: QWidget) -> QWidget:
     """Return ``content`` in the middle of a wider page."""
-    content.setMaximumWidth(_WIDTH)
+    content.setMaximumWidth(scaled(_WIDTH))
     page = QWidget()
     row = QHBoxLayout(page)
     row.setContentsMargins(0, 0, 0, 0)
@@ -314,16 +290,9 @@ def _captioned(picture: QWidget, caption: str) -> QVBoxLayout:
     label.setWordWrap(True)
     label.setAlignment(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop)
     label.setFixedWidth(picture.sizeHint().width())
-    _set_size(label, 11)
+    set_type(label, SMALL)
     column = QVBoxLayout()
     column.setSpacing(8)
     column.addWidget(picture, 0, Qt.AlignmentFlag.AlignHCenter)
     column.addWidget(label, 0, Qt.AlignmentFlag.AlignHCenter)
     return column
-
-
-def _set_size(label: QLabel, pixels: int, *, bold: bool = False) -> None:
-    font = QFont(label.font())
-    font.setPixelSize(pixels)
-    font.setBold(bold)
-    label.setFont(font)

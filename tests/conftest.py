@@ -12,6 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from tests import alive
+from tests.no_network import refuse
+
+# Of every process that a test starts, too: sitecustomize.py there refuses it the network.
+_NO_NETWORK = str(Path(refuse.__file__).parent)
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, (_NO_NETWORK, os.environ.get("PYTHONPATH", "")))
+)
+refuse.refuse_network()
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -28,6 +38,7 @@ def _own_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.
     """Keep the window's preferences of each test in a folder of its own."""
     folder = tmp_path_factory.mktemp("settings")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(folder))
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder / "data"))
     monkeypatch.setenv("HOME", str(folder))
     from PySide6.QtCore import QSettings
 
@@ -37,11 +48,41 @@ def _own_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.
 
 
 @pytest.fixture(autouse=True)
-def _no_thread_left():
-    """Fail a test that leaves a background job running."""
+def _no_network():
+    """Fail a test that wanted to reach another machine, also where the refusal was swallowed."""
+    refuse.asked.clear()
+    yield
+    asked, refuse.asked[:] = list(refuse.asked), []
+    assert not asked, f"the network was asked for: {asked}"
+
+
+@pytest.fixture(autouse=True)
+def _computer_may_sleep(monkeypatch: pytest.MonkeyPatch):
+    """Start no tool that keeps the computer awake for each of many short trainings."""
+    from core import keep_awake
+
+    monkeypatch.setattr(keep_awake, "find_tool", lambda: None)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_alive(_own_settings: None):
+    """Fail a test that leaves a thread, a running timer or a window behind."""
+    before = alive.threads() | alive.timers() | alive.windows()
     yield
     from mrifcl_gui.job import cancel_and_wait, running_jobs
+    from mrifcl_gui.late_writer import close_all
 
-    left = [job.title for job in running_jobs()]
+    jobs = [job.title for job in running_jobs() if job.title != "Keeping changes"]
     cancel_and_wait()
-    assert not left, f"jobs left running: {left}"
+    close_all()
+    assert not jobs, f"jobs left running: {jobs}"
+    left = alive.left_of(alive.threads, before)
+    assert not left, f"threads left running: {left}"
+    alive.delete_what_asked_for_it()
+    left = alive.left_of(alive.timers, before)
+    assert not left, f"timers left running: {left}"
+    left = alive.left_of(alive.windows, before)
+    for window, _ in left:
+        window.close()
+        window.deleteLater()
+    assert not left, f"windows left open: {left}"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = ("core", "mrifcl_gui", "tests", "main.py", "benchmarks")
+SOURCES = ("core", "mrifcl_gui", "tests", "main.py", "benchmarks", "packaging")
 
 
 def run_tool(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -17,12 +17,26 @@ from PIL import Image
 
 from core.cli import run_command
 from core.data.cohort import load_cohort
+from mrifcl_gui.report_pdf import print_page
 from tests.canary_study import CANARY, NEEDLES, write_study, write_table
 
 TINY_OPTIONS = (
     *("--network", "cnn2d", "--regime", "scratch", "--epochs", "1", "--size", "16"),
     *("--count", "3", "--batch", "8", "--cnn-width", "2", "--cnn-features", "4"),
 )
+# The same as a sweep of one run.
+PLAN = """[settings]
+network = "cnn2d"
+regime = "scratch"
+epochs = 1
+size = 16
+count = 3
+batch = 8
+cnn_width = 2
+cnn_features = 4
+[grid]
+seed = "3"
+"""
 
 
 def texts_within(content):
@@ -83,7 +97,7 @@ def home(tmp_path_factory):
 def said(home):
     """Run the whole way on the study; return what was printed and logged."""
     out, root = home / "out", home / "study"
-    cohort, runs = out / "study.mrifcl", out / "runs"
+    cohort, runs, plan = out / "study.mrifcl", out / "runs", home / "plan.toml"
     printed, log = io.StringIO(), io.StringIO()
     handler = logging.StreamHandler(log)
     logging.getLogger().addHandler(handler)
@@ -92,7 +106,8 @@ def said(home):
 
     def run(*arguments):
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            assert run_command([str(part) for part in arguments])[0] == 0, printed.getvalue()
+            status, _ = run_command([str(part) for part in arguments], print_page=print_page)
+            assert status == 0, printed.getvalue()
 
     try:
         run("scan", root, "--out", cohort)
@@ -100,10 +115,15 @@ def said(home):
         run("slices", cohort, "--out", out / "cut", "--count", 3, "--size", 16)
         run("train", cohort, *TINY_OPTIONS, "--out", runs)
         (made,) = (path.parent for path in runs.glob("*/run.json"))
-        run("analyse", made)
+        run("analyse", made, "--dpi", 60)
         run("audit", made)
         run("compare", made, "--out", out / "compared")
-        run("report", made, "--out", out / "report.html")
+        run("report", made, "--out", out / "report.html", "--pdf", out / "report.pdf")
+        run("maps", made, "--subject", "sub-01", "--class", "AD", "--out", out / "maps")
+        for suffix in ("gif", "mp4") if shutil.which("ffmpeg") else ("gif",):
+            run("time-lapse", made, "--figure", "scatter", "--out", out / f"fcl.{suffix}")
+        plan.write_text(PLAN, encoding="utf-8")
+        run("sweep", plan, "--cohort", cohort, "--out", out / "sweep")
     finally:
         logging.getLogger().removeHandler(handler)
         logging.getLogger().setLevel(level)
@@ -128,8 +148,12 @@ def test_that_all_formats_of_the_study_were_used(home, said):
 
 
 def test_that_nothing_that_is_written_holds_the_canary(home, said):
+    # Faults X7 and X8 (a date of birth, an age of 91).
     files = [path for path in (home / "out").rglob("*") if path.is_file()]
     assert len(files) > 40
+    suffixes = {path.suffix for path in files}
+    assert suffixes >= {".json", ".csv", ".txt", ".png", ".svg", ".html", ".pdf", ".gif"}
+    assert suffixes >= {".gz", ".npz", ".npy", ".ckpt", ".safetensors", ".jsonl"}
     assert leaks_below(home / "out") == {}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -41,6 +41,9 @@ class SliceMaps:
         Orientation letters of each slice.
     remark : str
         What must be said beside the maps; empty where nothing must.
+    planes : tuple of str
+        Of cubes what each picture is, such as ``axial 31 of 64``: three in a row are of one
+        cube. Empty for slices.
     """
 
     rows: NDArray[np.int64]
@@ -50,6 +53,24 @@ class SliceMaps:
     method: Method
     letters: tuple[Letters, ...]
     remark: str = ""
+    planes: tuple[str, ...] = ()
+
+    def taken(self, places: Sequence[int] | NDArray[Any]) -> SliceMaps:
+        """Return the maps at these places."""
+        chosen = [int(place) for place in places]
+        return replace(
+            self,
+            rows=self.rows[chosen],
+            pixels=self.pixels[chosen],
+            maps=self.maps[chosen],
+            logits=self.logits[chosen],
+            letters=tuple(self.letters[place] for place in chosen),
+            planes=tuple(self.planes[place] for place in chosen) if self.planes else (),
+        )
+
+    def of_row(self, row: int) -> SliceMaps:
+        """Return the map of one row: one slice, or the planes of one cube."""
+        return self.taken(np.flatnonzero(self.rows == row))
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -10,21 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.analysis.features import PART_WORDS, features_of
+from core.colours import BLUE, GREEN, ORANGE, VERMILLION
 from core.errors import AnalysisError
-from core.figure import (
-    BLUE,
-    GREEN,
-    ORANGE,
-    VERMILLION,
-    Axis,
-    Curve,
-    Figure,
-    LineStyle,
-    Panel,
-    Scatter,
-    Symbol,
-    Table,
-)
+from core.figure import Axis, Curve, Figure, LineStyle, Panel, Scatter, Symbol, Table
 from core.run_folder import Features, Run
 
 Floats = NDArray[np.float64]
@@ -194,7 +182,7 @@ def collapse_figure(run: Run) -> Figure:
     """
     history = collapse_history(run)
     last = float(max(run.fc_history.epoch[-1], history.epochs[-1], 1))
-    share = Axis("Share of slices", "fraction", 0.0, 1.02)
+    share = Axis("Share of slices", "fraction", -0.02, 1.04)
     panels = (
         _panel(history, last, "NC1: spread within classes", "log_nc1", Axis("log₁₀ NC1")),
         _rows_panel(run, history, last),
@@ -297,7 +285,7 @@ def _panel(history: CollapseHistory, last: float, title: str, name: str, y: Axis
 
 
 def _epoch_axis(last: float) -> Axis:
-    return Axis("Epoch", low=-0.02 * last, high=1.02 * last)
+    return Axis("Epoch", low=-0.04 * last, high=1.04 * last)
 
 
 def _rows_panel(run: Run, history: CollapseHistory, last: float) -> Panel:
@@ -306,7 +294,7 @@ def _rows_panel(run: Run, history: CollapseHistory, last: float) -> Panel:
     measured = [m.nc2 for part in history.parts for m in history.measured[part]]
     # With two classes all is rounding about 0, which must not fill the axis.
     highest = np.nanmax([0.2, *measured, *distances])
-    axis = Axis("Distance from the frame", low=0.0, high=1.05 * float(highest))
+    axis = Axis("Distance from the frame", low=-0.04 * float(highest), high=1.05 * float(highest))
     panel = _panel(history, last, "NC2: equal norms and angles", "nc2", axis)
     rows = Curve(
         "FCL rows, mean removed", fc.epoch, np.array(distances), colour=GREEN, style="dotted"

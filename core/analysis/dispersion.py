@@ -21,11 +21,9 @@ from core.analysis.resampling import (
     interval,
     p_value,
 )
+from core.colours import BLACK, GREEN, PURPLE
 from core.errors import AnalysisError
 from core.figure import (
-    BLACK,
-    GREEN,
-    PURPLE,
     Axis,
     Curve,
     Figure,

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from core.colours import GREY
 from core.data.cohort import load_cohort
 from core.data.subject_facts import (
     FACTS,
@@ -21,7 +22,7 @@ from core.data.subject_facts import (
     read_facts_file,
 )
 from core.errors import AnalysisError, MriFclError
-from core.figure import GREY, Array, Scatter, Symbol, class_colour, class_symbol
+from core.figure import Array, Scatter, Symbol, class_colour, class_symbol
 from core.run_folder import SUBJECTS_FILE, Features, Run
 
 ColourBy = Literal["class", "correct", "subject", "age", "sex", "mmse", "cdr"]

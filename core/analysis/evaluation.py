@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from core.analysis.features import features_of, subject_means
 from core.analysis.metrics import UNIT_WORDS, Unit, cases_of
+from core.colours import BLUE, GREY, VERMILLION
 from core.config import BATCH_NORM_NETWORKS
 from core.errors import AnalysisError
-from core.figure import BLUE, GREY, VERMILLION, Axis, Curve, Figure, HeatMap, Panel, Table
+from core.figure import Axis, Curve, Figure, HeatMap, Panel, Table
 from core.run_folder import PARTS, Features, Run
 
 # Half-width of a 95 % interval in standard deviations.
@@ -146,7 +147,7 @@ def confusion(run: Run, *, part: str = "test", by: Unit = "slice") -> Figure:
         If the part has no slices.
     """
     counts = _counts_of(run, part=part, by=by)
-    what = "slices" if by == "slice" else "subjects"
+    what = run.settings.items if by == "slice" else "subjects"
     panel = Panel(
         x=Axis("Predicted class", categories=run.classes),
         y=Axis("True class", categories=run.classes),
@@ -181,7 +182,7 @@ def confusion_table(run: Run, *, part: str = "test", by: Unit = "slice") -> Tabl
             (name, *row, int(row.sum()), row[k] / row.sum() if row.sum() else math.nan)
             for k, (name, row) in enumerate(zip(run.classes, counts, strict=True))
         ),
-        caption=f"Counts of {'slices' if by == 'slice' else 'subjects'}.",
+        caption=f"Counts of {run.settings.items if by == 'slice' else 'subjects'}.",
         warning=run.warning,
     )
 

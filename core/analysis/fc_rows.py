@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.analysis.features import Pair
+from core.colours import BLACK, GREEN, ORANGE, PURPLE
 from core.errors import AnalysisError
-from core.figure import BLACK, GREEN, ORANGE, PURPLE, LineStyle
+from core.figure import LineStyle
 from core.run_folder import Run
 
 Array = NDArray[np.float64]

@@ -9,18 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from core.colours import GREY
 from core.errors import AnalysisError
-from core.figure import (
-    GREY,
-    Axis,
-    Curve,
-    Figure,
-    Panel,
-    Scatter,
-    Table,
-    class_colour,
-    class_symbol,
-)
+from core.figure import Axis, Curve, Figure, Panel, Scatter, Table, class_colour, class_symbol
 from core.run_folder import PARTS, Features, Run
 
 By = Literal["slice", "subject"]

@@ -11,19 +11,10 @@ from numpy.typing import NDArray
 
 from core.analysis.comparison import right_by_subject
 from core.analysis.features import joint_warning
+from core.colours import BLUE, GREY, VERMILLION
 from core.config import RunSettings
 from core.errors import AnalysisError
-from core.figure import (
-    BLUE,
-    GREY,
-    VERMILLION,
-    Axis,
-    Curve,
-    Figure,
-    Panel,
-    Scatter,
-    Table,
-)
+from core.figure import Axis, Curve, Figure, Panel, Scatter, Table
 from core.run_folder import Run
 
 Array = NDArray[np.float64]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.analysis.activation_map import SliceMaps, contributions, facts_of
+from core.analysis.activation_map import SliceFacts, SliceMaps, contributions, facts_of
+from core.analysis.cube_planes import PLANES
 from core.analysis.features import regime_text
 from core.errors import AnalysisError
 from core.figure import Axis, Figure, Image, Panel
@@ -53,7 +54,7 @@ def slice_figure(
     place: int = 0,
     reach: float | None = None,
 ) -> Figure:
-    """Return one slice with the map of a class over it.
+    """Return one slice with the map of a class over it, or the planes of one cube.
 
     Parameters
     ----------
@@ -70,20 +71,25 @@ def slice_figure(
     """
     k = map_classes(run, maps, shown)[place]
     facts = facts_of(run, int(maps.rows[place]))
-    # One scale for all classes of a slice, so that they can be compared.
-    panel = _panel(
-        maps,
-        place,
-        k,
-        name=_scale_name(maps, run.classes[k]),
-        opacity=opacity,
-        reach=reach or _reach(maps.maps[place]),
-        title=f"{facts.subject}, slice {facts.number}: map of {run.classes[k]}",
-    )
+    places = np.flatnonzero(maps.rows == maps.rows[place]) if maps.planes else np.array([place])
+    panels = [
+        _panel(
+            maps,
+            int(one),
+            k,
+            name=_scale_name(maps, run.classes[k]),
+            opacity=opacity,
+            # One scale for all classes of a slice, so that they can be compared.
+            reach=reach or _reach(maps.maps[places]),
+            title=f"{facts.subject}, {_picture_name(maps, int(one), facts)}: map of "
+            f"{run.classes[k]}",
+        )
+        for one in places
+    ]
     return Figure(
         name=f"slice_{_stem(facts.scan)}_{facts.number}",
         title="",
-        panels=(panel,),
+        panels=tuple(panels),
         caption=_caption(maps),
         warning=_warning(run, maps),
     )
@@ -115,7 +121,7 @@ def maps_grid(
                 name=_scale_name(maps, "" if shown in _BY_SLICE else shown),
                 opacity=opacity,
                 reach=reach,
-                title=f"{facts.subject} · {facts.number}\n"
+                title=f"{facts.subject} · {_short_name(maps, i, facts)}\n"
                 f"{facts.label} → {facts.predicted} {sign} {sure:.0f} %",
                 has_scale=i + 1 == len(numbers),
             )
@@ -125,7 +131,8 @@ def maps_grid(
         name="activation_maps",
         title=title or f"Where {run.network_title} sees {what} ({regime_text(run)})",
         panels=tuple(panels),
-        columns=min(columns, len(panels)),
+        # The planes of a cube stand in a row.
+        columns=len(PLANES) if maps.planes else min(columns, len(panels)),
         caption=f"True class → predicted class, with its probability. Maps of {what}. "
         + _caption(maps),
         warning=_warning(run, maps),
@@ -154,7 +161,8 @@ def channel_figure(
                 name=f"Feature {channel}",
                 opacity=opacity,
                 reach=reach,
-                title=f"{facts.subject} · {facts.number} ({facts.label}): h = {h:.3g}\n{words}",
+                title=f"{facts.subject} · {_short_name(maps, i, facts)} ({facts.label}): "
+                f"h = {h:.3g}\n{words}",
                 has_scale=i + 1 == len(maps),
             )
         )
@@ -198,6 +206,14 @@ def _panel(
     return Panel(Axis(""), Axis(""), (image,), title=title, equal_aspect=True)
 
 
+def _picture_name(maps: SliceMaps, place: int, facts: SliceFacts) -> str:
+    return maps.planes[place] if maps.planes else f"slice {facts.number}"
+
+
+def _short_name(maps: SliceMaps, place: int, facts: SliceFacts) -> str:
+    return maps.planes[place] if maps.planes else str(facts.number)
+
+
 def _scale_name(maps: SliceMaps, label: str) -> str:
     name = f"{maps.method} of {label}" if label else maps.method
     # Only the exact map has a unit: it adds up to the logit.
@@ -206,9 +222,13 @@ def _scale_name(maps: SliceMaps, label: str) -> str:
 
 def _caption(maps: SliceMaps) -> str:
     unknown = "" if any(any(letters) for letters in maps.letters) else _NO_SIDES
-    return f"{_METHOD_WORDS[maps.method]} {_SIGNS}{unknown}"
+    planes = _PLANES if maps.planes else ""
+    return f"{_METHOD_WORDS[maps.method]} {_SIGNS}{planes}{unknown}"
 
 
+_PLANES = (
+    " Three planes of each volume, through the place where the maps of all classes are strongest."
+)
 _NO_SIDES = " The pictures do not store which side is left."
 
 

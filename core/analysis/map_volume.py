@@ -64,8 +64,8 @@ def maps_on_pictures(maps: NDArray[np.float32], shape: tuple[int, int]) -> NDArr
     drawn = np.einsum(
         "nhw,rh,cw->nrc",
         maps,
-        _bilinear_weights(rows, maps.shape[1], side),
-        _bilinear_weights(columns, maps.shape[2], side),
+        bilinear_weights(rows, maps.shape[1], side),
+        bilinear_weights(columns, maps.shape[2], side),
         optimize=True,
     )
     return np.asarray(drawn, dtype=np.float32)
@@ -106,8 +106,8 @@ def stack_maps(
     columns, rows = _picture_places(
         (n_rows, n_columns), (spacing_mm[up], spacing_mm[across]), size=size
     )
-    across_weights = _bilinear_weights(columns, maps.shape[2], size)
-    up_weights = _bilinear_weights(rows, maps.shape[1], size)
+    across_weights = bilinear_weights(columns, maps.shape[2], size)
+    up_weights = bilinear_weights(rows, maps.shape[1], size)
     planes = np.einsum("nhw,bh,aw->nab", maps, up_weights, across_weights, optimize=True)
     # The positive end of the axis upwards is the top of the picture, and the subject's right
     # is on its left.
@@ -132,7 +132,7 @@ def _picture_places(
     return places[0], places[1]
 
 
-def _bilinear_weights(places: Floats, cells: int, size: int) -> Floats:
+def bilinear_weights(places: Floats, cells: int, size: int) -> Floats:
     """Return the weight of each map cell at places of a picture, shape (len(places), cells)."""
     at = np.clip(places * cells / size - 0.5, 0, cells - 1)
     return np.asarray(np.maximum(0, 1 - np.abs(at[:, None] - np.arange(cells))))

@@ -19,25 +19,15 @@ from core.analysis.fc_rows import (
     weight_at,
 )
 from core.analysis.features import Pair, class_pairs, joint_warning
-from core.analysis.softmax_null import NULL_SOURCE, SoftmaxNull, null_text, softmax_null
-from core.figure import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    VERMILLION,
-    Axis,
-    Band,
-    Curve,
-    Figure,
-    HeatMap,
-    Layer,
-    Panel,
-    Scatter,
-    Symbol,
-    Table,
+from core.analysis.softmax_null import (
+    NULL_SOURCE,
+    SoftmaxNull,
+    conserved_badge,
+    null_text,
+    softmax_null,
 )
+from core.colours import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION
+from core.figure import Axis, Band, Curve, Figure, HeatMap, Layer, Panel, Scatter, Symbol, Table
 from core.run_folder import Run
 
 Array = NDArray[np.float64]
@@ -102,6 +92,7 @@ def fcl_null(
         "predictions. The learned fraction is Var(e) / (Var(e) + Var(S/K)), e a row less the "
         "mean row; it starts at (K - 1)/K.",
         warning=joint_warning([run, *controls]) if controls else run.warning,
+        badges=(conserved_badge(run, epoch=epoch),),
     )
 
 
@@ -113,7 +104,7 @@ def row_sum_drift_figure(run: Run) -> Figure:
     null = softmax_null(run)
     epochs = history.epoch.astype(np.float64)
     text = f"Sum of rows {null.conserved}."
-    if null.is_proportional and not null.conserved.startswith("conserved"):
+    if null.is_proportional and not null.is_conserved:
         text += f"\nIt shrank to {null.row_sum_left:.4f} of its start, all features alike."
     return Figure(
         name="row_sum_drift",
@@ -138,6 +129,7 @@ def row_sum_drift_figure(run: Run) -> Figure:
         ),
         caption=f"{NULL_SOURCE} Weight decay shrinks it.",
         warning=run.warning,
+        badges=(conserved_badge(run),),
     )
 
 
@@ -168,6 +160,7 @@ def nulls_figure(
         caption="Bars are 95 % intervals over the features. Where a run of shuffled labels comes "
         f"as far as this one, the scatter says nothing of the classes.{_names_of(controls)}",
         warning=table.warning,
+        badges=(conserved_badge(run, epoch=epoch),),
     )
 
 

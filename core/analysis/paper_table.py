@@ -17,23 +17,10 @@ from core.analysis.comparison import (
     part_accuracies,
 )
 from core.analysis.features import joint_warning
+from core.colours import BLUE, GREEN, GREY, PURPLE, VERMILLION
 from core.config import NETWORK_TITLES
 from core.data.split import split_name
-from core.figure import (
-    BLUE,
-    GREEN,
-    GREY,
-    PURPLE,
-    VERMILLION,
-    Axis,
-    Curve,
-    Figure,
-    Layer,
-    Panel,
-    Scatter,
-    Symbol,
-    Table,
-)
+from core.figure import Axis, Curve, Figure, Layer, Panel, Scatter, Symbol, Table
 from core.run_folder import Run
 
 _SPLIT_LOOKS: dict[str, tuple[str, Symbol]] = {

@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 from core.analysis import metrics
 from core.analysis.evaluation import wilson_interval
 from core.analysis.metrics import METRIC_TITLES, UNIT_WORDS, Cases, Unit, cases_of
+from core.colours import BLACK, BLUE, GREY
 from core.errors import AnalysisError
 from core.figure import (
-    BLACK,
-    BLUE,
-    GREY,
     Axis,
     Band,
     Bars,
@@ -321,7 +319,8 @@ def accuracy_sentence(run: Run, *, part: str = "test") -> str:
     n = [len(item.label) for item in (slices, subjects)]
     low, high = wilson_interval(right[1], n[1])
     return (
-        f"{_percent(right[0] / n[0])} of {n[0]} slices are right; {right[1]} of {n[1]} subjects "
+        f"{_percent(right[0] / n[0])} of {n[0]} {run.settings.items} are right; {right[1]} of "
+        f"{n[1]} subjects "
         f"({_percent(right[1] / n[1])}, Wilson's 95 % interval {_percent(low)} to "
         f"{_percent(high)})."
     )

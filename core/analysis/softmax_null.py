@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from core.analysis.fc_rows import TWO_SIDED_95, correlation_interval, first_epoch, weight_at
 from core.analysis.features import Pair, class_pairs
 from core.errors import AnalysisError
+from core.figure import Badge
 from core.run_folder import Run
 
 Array = NDArray[np.float64]
@@ -76,6 +77,11 @@ class SoftmaxNull:
     row_sum_left: float
     is_proportional: bool
     conserved: str
+
+    @property
+    def is_conserved(self) -> bool:
+        """Whether the sum of the rows is that of the start, to rounding."""
+        return self.conserved.startswith("conserved")
 
     @property
     def slope_band(self) -> tuple[float, float]:
@@ -195,7 +201,7 @@ def null_text(null: SoftmaxNull, n_classes: int) -> str:
         f"Learned fraction {null.learned_fraction:.3f} (start {null.learned_fraction_start:.3f})",
         f"Sum of rows {null.conserved}",
     ]
-    if not null.conserved.startswith("conserved"):
+    if not null.is_conserved:
         lines.append(
             f"(it shrank to {null.row_sum_left:.3f}; the null counts that)"
             if null.is_proportional
@@ -206,11 +212,20 @@ def null_text(null: SoftmaxNull, n_classes: int) -> str:
     return "\n".join(lines)
 
 
+def conserved_badge(run: Run, *, epoch: int | None = None) -> Badge:
+    """Return whether training kept the sum of the rows, to be seen beside every null."""
+    null = softmax_null(run, epoch=epoch)
+    words = null.conserved
+    if not null.is_conserved and null.is_proportional:
+        words += f" (it shrank to {null.row_sum_left:.3g} of its start, which the null counts)"
+    return Badge(f"Sum of the rows {words}", null.is_conserved)
+
+
 def _conserved_text(run: Run, drift: float, deviation: float) -> str:
-    if run.settings.training.weight_decay > 0:
-        return "not conserved: weight decay"
     if drift == 0:
         return "conserved exactly"
+    if run.settings.training.weight_decay > 0:
+        return "not conserved: weight decay"
     if drift <= _DRIFT_TOLERANCE * deviation:
         # Rounded up to a power of ten, so that the sentence is a bound.
         return f"conserved to 1e{math.ceil(math.log10(drift))}"

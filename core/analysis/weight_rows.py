@@ -9,18 +9,8 @@ from numpy.typing import NDArray
 
 from core.analysis.fc_rows import first_epoch, weight_at
 from core.analysis.softmax_null import initial_variance
-from core.figure import (
-    GREY,
-    Axis,
-    Bars,
-    Curve,
-    Figure,
-    Layer,
-    LineStyle,
-    Panel,
-    Table,
-    class_colour,
-)
+from core.colours import GREY
+from core.figure import Axis, Bars, Curve, Figure, Layer, LineStyle, Panel, Table, class_colour
 from core.run_folder import Run
 
 Array = NDArray[np.float64]

@@ -22,21 +22,10 @@ from core.analysis.fitting import (
     degree_name,
     fit_series,
 )
-from core.analysis.softmax_null import SoftmaxNull, softmax_null
+from core.analysis.softmax_null import SoftmaxNull, conserved_badge, softmax_null
 from core.analysis.weight_rows import histogram_of
-from core.figure import (
-    BLUE,
-    GREY,
-    SKY,
-    Axis,
-    Band,
-    Curve,
-    Figure,
-    Layer,
-    Panel,
-    Scatter,
-    Table,
-)
+from core.colours import BLUE, GREY, SKY
+from core.figure import Axis, Band, Curve, Figure, Layer, Panel, Scatter, Table
 from core.progress import Operation
 from core.run_folder import Run
 
@@ -102,6 +91,7 @@ def fcl_scatter(
         columns=min(len(panels), 3),
         caption=caption,
         warning=run.warning,
+        badges=(conserved_badge(run, epoch=epoch),) if show_null else (),
     )
 
 

@@ -110,6 +110,23 @@ def cut_cube(volume: Volume, settings: CubeSettings) -> NDArray[np.uint8]:
     return np.ascontiguousarray(cube.transpose(2, 1, 0)[:, ::-1, ::-1])
 
 
+def places_in_cube(volume: Volume, settings: CubeSettings) -> list[NDArray[np.float64]]:
+    """Return where in the cube the voxels of a scan lie, the way back of :func:`cut_cube`.
+
+    Returns
+    -------
+    list of ndarray
+        Along right, anterior and superior, for each voxel of the scan the index in the cube,
+        counted along the same direction; below 0 or above ``size - 1`` outside of it.
+    """
+    source = source_of_volume(volume)
+    found = []
+    for places, count in zip(_places(source, settings), volume.voxels.shape, strict=True):
+        step = (places[-1] - places[0]) / (len(places) - 1) if len(places) > 1 else 1.0
+        found.append((np.arange(count) - places[0]) / step)
+    return found
+
+
 def _side_mm(source: SliceSource, settings: CubeSettings) -> float:
     if settings.side_mm is not None:
         return settings.side_mm

@@ -34,6 +34,7 @@ CACHE_VERSION = 4
 MOST_CHANGED = 0.05
 # Two scans at a time: a whole-head scan takes up to 200 MB while it is turned and cut.
 WORKERS = 2
+_SECONDS_OF_A_DAY = 86_400.0
 _INDEX_COLUMNS = ("label", "subject", "session", "scan", "number")
 # What the pixels of a scan do not depend on.
 _WITHOUT_EFFECT = ("subject", "session", "label", "warnings", "included", "datatype", "stamps")
@@ -133,6 +134,9 @@ def _tell_changed(cohort: Cohort) -> Operation[None]:
 def _build_cache(
     cohort: Cohort, store: Path, folder: Path, settings: Cut, most_changed: float
 ) -> Operation[SliceSet]:
+    for place in (store / "scans", folder):
+        # Slices of scans that a killed program was writing; another may be at work here now.
+        atomic_file.remove_leftovers(place, older_than=_SECONDS_OF_A_DAY)
     pieces, changed = yield from _cut_scans(cohort, store / "scans", settings)
     if not pieces:
         raise CohortError("No scan of the cohort could be read. Check that its folder is there.")

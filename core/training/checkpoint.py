@@ -131,6 +131,9 @@ def load_checkpoint(training: Training, run: Run) -> list[str]:
     torch.set_rng_state(state["torch_rng"])
     if state["cuda_rng"] is not None and training.engine.device.type == "cuda":
         torch.cuda.set_rng_state(state["cuda_rng"], training.engine.device)
+    if state.get("mps_rng") is not None and training.engine.device.type == "mps":
+        torch.mps.set_rng_state(state["mps_rng"])
+    training.engine.set_scaling(state.get("scaling", {}))
     notices = _take_fcl_history(training, run)
     if training.engine.is_first:
         _cut_back(training, found)
@@ -293,6 +296,8 @@ def _write_checkpoint(training: Training, path: Path) -> str:
             if training.engine.device.type == "cuda"
             else None
         ),
+        "mps_rng": torch.mps.get_rng_state() if training.engine.device.type == "mps" else None,
+        "scaling": training.engine.scaling,
     }
     with path.open("wb") as opened:
         hashing = atomic_file.HashingWriter(opened)

@@ -10,6 +10,8 @@ from core import disk_space
 from core.errors import MriFclError, RunError, TrainingError
 from core.run_folder import RunWriter
 from core.training.checkpoint import bytes_needed, put_last_epoch_back, save_network
+from core.training.devices import is_device_fault
+from core.training.memory import is_out_of_memory
 from core.training.state import Training
 
 logger = logging.getLogger(__name__)
@@ -72,6 +74,17 @@ class Ending:
 
     def _sentence(self, error: Exception) -> str:
         name = self.writer.path.name
+        if is_out_of_memory(error):
+            return (
+                f"Training of run '{name}' ran out of memory. Everything up to its last whole "
+                "epoch is kept. Close other programs and resume the run, or train anew with a "
+                "smaller batch or a smaller network."
+            )
+        if is_device_fault(error):
+            return (
+                f"The GPU stopped working while run '{name}' was trained. Everything up to its "
+                "last whole epoch is kept. Close this program, start it again, and resume the run."
+            )
         if not isinstance(error, OSError):
             # torch's own: a device that went away, another process that died.
             first = (str(error).strip().splitlines() or ["no reason was given"])[0].rstrip(".")

@@ -55,6 +55,12 @@ class Engine:
 
     def __init__(self, settings: TrainSettings, place: Mapping[str, Any] | None = None) -> None:
         device = choose_device(settings.device)
+        if settings.precision == "16" and device.type == "cpu":
+            # Fabric would take bf16 in its place, and the record would not tell the truth.
+            raise TrainingError(
+                "16 bit is for GPUs: a CPU has bf16 only. Choose 32 bit, or bf16 where it was "
+                "measured to be faster."
+            )
         self._was_deterministic = torch.are_deterministic_algorithms_enabled()
         if settings.deterministic and device.type == "cuda":
             # cuBLAS reads this when its first handle is made.
@@ -104,6 +110,27 @@ class Engine:
     def device(self) -> torch.device:
         """Return this process's device."""
         return self.fabric.device
+
+    @property
+    def is_deterministic(self) -> bool:
+        """Tell whether the same run gives the same bits again; on an Apple GPU nothing does."""
+        kind = self.device.type
+        return kind == "cpu" or (kind == "cuda" and self.settings.deterministic)
+
+    @property
+    def uses_tf32(self) -> bool:
+        """Tell whether convolutions in 32 bit are rounded to TF32: torch's default on NVIDIA."""
+        return self.device.type == "cuda" and bool(torch.backends.cudnn.allow_tf32)
+
+    @property
+    def scaling(self) -> dict[str, Any]:
+        """The scale of gradients that 16 bit needs, to go on with; empty for others."""
+        return dict(self.fabric.strategy.precision.state_dict())
+
+    def set_scaling(self, state: dict[str, Any]) -> None:
+        """Go on with the scale of gradients of :attr:`scaling`."""
+        if state:
+            self.fabric.strategy.precision.load_state_dict(state)
 
     @property
     def rank(self) -> int:

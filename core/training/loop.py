@@ -6,8 +6,10 @@ Shapes: N batch, K classes, F penultimate features.
 from __future__ import annotations
 
 import gc
+import logging
 import math
 import time
+import traceback
 from typing import Any
 
 import numpy as np
@@ -17,12 +19,14 @@ from torch import Tensor, nn
 
 from core.config import RunSettings
 from core.errors import TrainingError
-from core.progress import BatchDone, EpochMetrics, Notice, Operation
+from core.progress import BatchDone, EpochMetrics, Event, Notice, Operation
 from core.training.checkpoint import BEST_FILE, save_checkpoint, save_network
 from core.training.dataset import balanced_order, batch_bounds, epoch_order
-from core.training.devices import bytes_in_use
+from core.training.devices import bytes_in_use, give_memory_back
 from core.training.evaluate import accuracy, evaluate, extract_features, mean_cross_entropy
+from core.training.memory import is_out_of_memory
 from core.training.regime import recompute_batch_norm, set_training_mode
+from core.training.rescue import kept
 from core.training.state import Training
 
 # On a GPU each look at a loss waits for the device, so that losses are looked at together.
@@ -36,6 +40,8 @@ _KEPT_METRICS = (
     "learning_rate",
     "seconds",
 )
+
+logger = logging.getLogger(__name__)
 
 
 def train_epochs(training: Training) -> Operation[None]:
@@ -78,7 +84,7 @@ def train_epochs(training: Training) -> Operation[None]:
         training.seconds += seconds
         metrics = _metrics(training, epoch, trained, seconds, logits, labels)
         yield from _keep_features(training, epoch)
-        _keep_epoch(training, metrics)
+        yield from _keep_epoch(training, metrics)
         yield metrics
 
 
@@ -132,23 +138,25 @@ def _try_step(training: Training, rows: NDArray[np.int64], epoch: int) -> tuple[
     """
     try:
         return _step(training, rows, epoch), ""
-    except torch.OutOfMemoryError:
-        pass
-    except RuntimeError as error:
-        if "can't allocate memory" not in str(error):
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
             raise
+        # As text: what keeps the traceback keeps its tensors.
+        logger.info("memory was short\n%s", traceback.format_exc())
     return None, _use_less_memory(training)
 
 
 def _use_less_memory(training: Training) -> str:
     training.optimiser.zero_grad(set_to_none=True)
-    gc.collect()
-    if training.engine.device.type == "cuda":
-        torch.cuda.empty_cache()
+    if gc.isenabled():  # else the window collects, in its own thread only
+        gc.collect()
+    give_memory_back(training.engine.device)
     if training.micro_batch <= 2 or training.engine.count > 1:
         raise TrainingError(
             f"The device ran out of memory with {training.micro_batch} slices at a time. "
-            "Choose a smaller batch or a smaller network and resume."
+            "Everything up to the last whole epoch is kept. Close other programs and resume the "
+            f"run '{training.writer.path.name}', or train anew with a smaller batch or a smaller "
+            "network."
         )
     training.micro_batch = (training.micro_batch + 1) // 2
     training.writer.update(micro_batch=training.micro_batch)
@@ -328,19 +336,26 @@ def _keep_features(training: Training, epoch: int) -> Operation[None]:
         batch=training.settings.batch,
     )
     if training.engine.is_first:
-        training.writer.write_epoch_features(epoch, features)
+        yield from kept(training, lambda: training.writer.write_epoch_features(epoch, features))
 
 
-def _keep_epoch(training: Training, metrics: EpochMetrics) -> None:
-    """Put a whole epoch on disk; the checkpoint comes last and acknowledges the rest."""
+def _keep_epoch(training: Training, metrics: EpochMetrics) -> tuple[Event, ...]:
+    """Put a whole epoch on disk; return what there is to tell of it."""
     if not training.engine.is_first:
-        return
-    writer = training.writer
-    training.record_fcl()
+        return ()
+    training.keep_fcl()
     is_best = metrics.validation_accuracy > training.best_accuracy
     if is_best:
         training.best_accuracy = metrics.validation_accuracy
         training.best_epoch = metrics.epoch
+    return kept(training, lambda: _write_epoch(training, metrics, is_best))
+
+
+def _write_epoch(training: Training, metrics: EpochMetrics, is_best: bool) -> None:
+    """Write a whole epoch; the checkpoint comes last and acknowledges the rest."""
+    writer = training.writer
+    training.write_fcl()
+    if is_best:
         save_network(training.network, writer, BEST_FILE)
     writer.append_epoch({name: getattr(metrics, name) for name in _KEPT_METRICS})
     if len(metrics.logits):

@@ -4,10 +4,10 @@ Shapes: N slices, C channels, h and w cells of a map, K classes, F penultimate f
 
 ResNet-101 and GoogLeNet average their last channels over space and then apply the FCL, so
 that the class activation map of Zhou et al. (2016), CVPR, eq. 2 is exact: its mean and the
-class's bias are the logit. VGG-19 and the custom CNN have further layers between; their maps
+class's bias are the logit. VGG-19 and the custom CNNs have further layers between; their maps
 are Grad-CAM (Selvaraju et al. 2017, ICCV, eq. 1 and 2) without its ReLU: what speaks against
 a class is shown too. Own hooks: captum computes the same (a test compares them), and a
-package less is shipped.
+package less is shipped. The 3-D CNN has maps of whole cubes, shown as planes.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from core import atomic_file
 from core.analysis.activation_map import Letters, Method, SliceMaps
+from core.analysis.cube_planes import PLANES, CubeMaps, planes_through
 from core.data.cohort import Cohort, Scan
 from core.data.cubes import cut_scan
 from core.data.slice_cache import ready_slices
@@ -66,16 +67,33 @@ def activation_maps(
 ) -> Operation[SliceMaps]:
     """Return the map of each class on the slices in ``rows`` of the run's features.
 
-    What was computed once is taken from the run's folder, which may be read-only.
+    What was computed once is taken from the run's folder, which may be read-only. Of the 3-D
+    CNN, three planes of each cube: :func:`core.analysis.cube_planes.planes_through`.
 
     Raises
     ------
     RunError
-        If the run has no network, it is damaged or of the 3-D CNN, or a scan is no longer in
-        the cohort.
+        If the run has no network, it is damaged, or a scan is no longer in the cohort.
     ScanError
         If a slice must be cut and its scan cannot be read or has changed.
     """
+    found = yield from _stored_maps(run, cohort, cohort_folder, rows)
+    return planes_through(found) if isinstance(found, CubeMaps) else found
+
+
+def cube_maps(
+    run: Run, cohort: Cohort, cohort_folder: Path, rows: Sequence[int] | NDArray[np.int64]
+) -> Operation[CubeMaps]:
+    """Return the map of each class on whole cubes of the 3-D CNN; raises as above."""
+    found = yield from _stored_maps(run, cohort, cohort_folder, rows)
+    if not isinstance(found, CubeMaps):
+        raise RunError(f"Run '{run.name}' is of slices: it has no cubes.")
+    return found
+
+
+def _stored_maps(
+    run: Run, cohort: Cohort, cohort_folder: Path, rows: Sequence[int] | NDArray[np.int64]
+) -> Operation[SliceMaps | CubeMaps]:
     slices = _Slices(run, cohort, cohort_folder)
     cache = _MapCache(run, slices)
     wanted = np.asarray(rows, dtype=np.int64)
@@ -90,7 +108,7 @@ def activation_maps(
             maps, logits = mapper.class_maps(pixels)
             cache.add(part, pixels, maps, logits)
         cache.store()
-    return cache.taken(wanted, _method_of(run))
+    return cache.taken(wanted)
 
 
 def channel_maps(
@@ -101,7 +119,7 @@ def channel_maps(
     *,
     channel: int,
 ) -> Operation[SliceMaps]:
-    """Return where on slices an FCL input is active: maps of shape (n, 1, h, w).
+    """Return where on slices, or on planes of cubes, an FCL input is active: (n, 1, h, w).
 
     In ResNet-101 and GoogLeNet it is the channel itself, whose mean is the feature h_j;
     elsewhere the Grad-CAM of h_j. Raises as :func:`activation_maps`.
@@ -114,19 +132,13 @@ def channel_maps(
     for start in range(0, len(wanted), _BATCH):
         yield Progress("Drawing maps", start, len(wanted))
         pixels.append(slices.pixels(wanted[start : start + _BATCH]))
-        found = mapper.channel_maps(pixels[-1], channel)
-        maps.append(found[0])
-        logits.append(found[1])
-    given = np.concatenate(logits)
-    return SliceMaps(
-        rows=wanted,
-        pixels=np.concatenate(pixels),
-        maps=np.concatenate(maps),
-        logits=given,
-        method=_method_of(run),
-        letters=slices.letters(wanted),
-        remark=_remark(run, wanted, given),
+        drawn, given = mapper.channel_maps(pixels[-1], channel)
+        maps.append(drawn)
+        logits.append(given)
+    found = slices.with_facts(
+        wanted, np.concatenate(pixels), np.concatenate(maps), np.concatenate(logits)
     )
+    return planes_through(found) if isinstance(found, CubeMaps) else found
 
 
 def cam(channels_NChw: Tensor, fc_weight_KC: Tensor) -> Tensor:
@@ -135,11 +147,15 @@ def cam(channels_NChw: Tensor, fc_weight_KC: Tensor) -> Tensor:
 
 
 def grad_cam(channels_NChw: Tensor, scores_NM: Tensor) -> Tensor:
-    """Return Grad-CAM (N, M, h, w) of each score, signed: Selvaraju et al., without the ReLU."""
+    """Return Grad-CAM (N, M, h, w) of each score, signed: Selvaraju et al., without the ReLU.
+
+    Of cubes, channels (N, C, d, h, w) and maps (N, M, d, h, w).
+    """
     maps = []
+    space = tuple(range(2, channels_NChw.ndim))
     for score_N in scores_NM.unbind(dim=1):
         (gradient,) = torch.autograd.grad(score_N.sum(), channels_NChw, retain_graph=True)
-        weight = gradient.mean(dim=(2, 3), keepdim=True)
+        weight = gradient.mean(dim=space, keepdim=True)
         maps.append((weight * channels_NChw.detach()).sum(dim=1))
     return torch.stack(maps, dim=1)
 
@@ -177,7 +193,8 @@ class _Mapper:
         if place is not None:
             self._layer = self._network.get_submodule(place)
         else:
-            features = self._network.get_submodule("features")
+            name = "features3d" if self._name == "cnn3d" else "features"
+            features = self._network.get_submodule(name)
             assert isinstance(features, nn.Sequential)
             self._layer = features[-2]
 
@@ -232,11 +249,6 @@ class _Slices:
     """The slices of a run as its network saw them, found again in the cohort."""
 
     def __init__(self, run: Run, cohort: Cohort, folder: Path) -> None:
-        if run.settings.sees_cubes:
-            raise RunError(
-                f"Run '{run.name}' is of the 3-D CNN, which sees whole volumes. Maps are drawn "
-                "for networks of slices."
-            )
         self._run = run
         self._cohort = cohort
         self._scans = {scan.key: scan for scan in cohort.scans}
@@ -259,9 +271,26 @@ class _Slices:
         """Return the slices in ``rows``, shape (N, S, S)."""
         return np.stack([self._one(int(row)) for row in rows])
 
-    def letters(self, rows: NDArray[np.int64]) -> tuple[Letters, ...]:
-        """Return the orientation letters of each slice; ready-made pictures have none."""
-        return tuple(letters_of(self.scan_of(int(row)), self._run) for row in rows)
+    def with_facts(
+        self,
+        rows: NDArray[np.int64],
+        pixels: NDArray[np.uint8],
+        maps: NDArray[np.float32],
+        logits: NDArray[np.float32],
+    ) -> SliceMaps | CubeMaps:
+        """Return maps with what must be known of them: method, orientation, remark."""
+        run = self._run
+        scans = [self.scan_of(int(row)) for row in rows]
+        method, remark = _method_of(run), _remark(run, rows, logits)
+        if run.settings.sees_cubes:
+            axial, coronal, sagittal = PLANES
+            letters = tuple(
+                (letters_of(scan, axial), letters_of(scan, coronal), letters_of(scan, sagittal))
+                for scan in scans
+            )
+            return CubeMaps(rows, pixels, maps, logits, method, letters, remark)
+        sides = tuple(letters_of(scan, run.settings.slices.plane) for scan in scans)
+        return SliceMaps(rows, pixels, maps, logits, method, sides, remark)
 
     def _one(self, row: int) -> NDArray[np.uint8]:
         scan, number = self.scan_of(row), int(self._run.features.slice[row])
@@ -285,16 +314,16 @@ class _Slices:
         return dict(zip(cut.numbers.tolist(), cut.pixels, strict=True))
 
 
-def letters_of(scan: Scan, run: Run) -> Letters:
-    """Return the letters of a scan's slices: left and right are ``?`` where they are a guess."""
+def letters_of(scan: Scan, plane: str) -> Letters:
+    """Return the letters of a scan's planes: left and right are ``?`` where they are a guess."""
     if scan.kind != "volume":
         return ("", "", "", "")
-    left, right, top, bottom = _SIDES[run.settings.slices.plane]
+    left, right, top, bottom = _SIDES[plane]
     is_guess = any(
         getattr(warning, "code", "") in ("orientation_unknown", "orientation_conflict")
         for warning in scan.warnings
     )
-    if is_guess and run.settings.slices.plane != "sagittal":
+    if is_guess and plane != "sagittal":
         left = right = "?"
     return (left, right, top, bottom)
 
@@ -341,18 +370,12 @@ class _MapCache:
                 return
         self._changed.clear()
 
-    def taken(self, rows: NDArray[np.int64], method: Method) -> SliceMaps:
+    def taken(self, rows: NDArray[np.int64]) -> SliceMaps | CubeMaps:
         """Return the maps of rows that are all there."""
         found = [self._of(int(row))[self._number(row)] for row in rows]
-        logits = np.stack([one[2] for one in found]).astype(np.float32)
-        return SliceMaps(
-            rows=rows,
-            pixels=np.stack([one[0] for one in found]).astype(np.uint8),
-            maps=np.stack([one[1] for one in found]).astype(np.float32),
-            logits=logits,
-            method=method,
-            letters=self._slices.letters(rows),
-            remark=_remark(self._run, rows, logits),
+        pixels, maps, logits = (np.stack([one[part] for one in found]) for part in range(3))
+        return self._slices.with_facts(
+            rows, pixels.astype(np.uint8), maps.astype(np.float32), logits.astype(np.float32)
         )
 
     def _number(self, row: int) -> int:
@@ -366,7 +389,8 @@ class _MapCache:
 
     def _read(self, key: str, row: int) -> dict[int, tuple[NDArray[np.generic], ...]]:
         self._slices.scan_of(row)  # maps of a scan that has changed are not shown
-        size, n_classes = self._run.settings.slices.size, len(self._run.classes)
+        side, n_classes = self._run.settings.cut.size, len(self._run.classes)
+        n_axes = 3 if self._run.settings.sees_cubes else 2
         try:
             with (
                 self._path(key).open("rb") as file,
@@ -378,8 +402,8 @@ class _MapCache:
         numbers, pixels, maps, logits = parts
         n = len(numbers)
         fits = (
-            pixels.shape == (n, size, size)
-            and maps.ndim == 4
+            pixels.shape == (n, *(side,) * n_axes)
+            and maps.ndim == 2 + n_axes
             and maps.shape[:2] == (n, n_classes)
             and logits.shape == (n, n_classes)
             and bool(np.isfinite(maps).all())
@@ -397,7 +421,7 @@ class _MapCache:
             key,
             scan.sha256,
             scan.flipped,
-            asdict(self._run.settings.slices),
+            asdict(self._run.settings.cut),
         ]
         name = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
         return self._run.path / CACHE_FOLDER / "maps" / f"{name}.npz"

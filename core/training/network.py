@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from core.config import CUSTOM_CNNS, TrainSettings
+from core.training.custom_cnn import CustomCnn2d, CustomCnn3d
 from core.training.torchvision_gateway import models
 
 # Name of the FCL inside each network, "the FCL" of the paper. VGG-19 has three linear
@@ -27,119 +28,6 @@ FCL_NAMES = {
 # Statistics of ImageNet (torchvision), red, green, blue; grey slices go to three channels.
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
-
-
-class CustomCnn2d(nn.Module):
-    """The custom CNN for two or more classes (P2; its architecture is not given there).
-
-    Blocks of convolution 3x3, batch norm, activation and 2x2 max pooling, each block
-    twice as wide as the one before; global average pooling; a fully connected layer to
-    ``features``; then the FCL.
-
-    Parameters
-    ----------
-    n_classes : int
-    width : int
-        Channels of the first block.
-    features : int
-        Penultimate features, inputs of the FCL.
-    activation : {"relu", "leaky-relu"}
-        Leaky ReLU has slope 0.01 (P2).
-    blocks : int
-    """
-
-    def __init__(
-        self,
-        n_classes: int,
-        *,
-        width: int = 16,
-        features: int = 128,
-        activation: Literal["relu", "leaky-relu"] = "relu",
-        blocks: int = 4,
-    ) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        channels = 1
-        for i in range(blocks):
-            wider = width * 2**i
-            layers += [
-                nn.Conv2d(channels, wider, 3, padding=1, bias=False),
-                nn.BatchNorm2d(wider),
-                _activation(activation),
-                nn.MaxPool2d(2),
-            ]
-            channels = wider
-        self.features = nn.Sequential(*layers)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.hidden = nn.Sequential(nn.Linear(channels, features), _activation(activation))
-        self.fc = nn.Linear(features, n_classes)
-
-    def forward(self, images_NCHW: Tensor) -> Tensor:
-        """Return logits (N, K) of images (N, 1, H, W)."""
-        pooled: Tensor = self.pool(self.features(images_NCHW)).flatten(1)
-        logits_NK: Tensor = self.fc(self.hidden(pooled))
-        return logits_NK
-
-
-class CustomCnn3d(nn.Module):
-    """The custom CNN for whole volumes, built as :class:`CustomCnn2d` in three dimensions.
-
-    Blocks of convolution 3x3x3, batch norm, activation and 2x2x2 max pooling, each block
-    twice as wide as the one before; global average pooling; a fully connected layer to
-    ``features``; then the FCL. Parameters as there.
-    """
-
-    def __init__(
-        self,
-        n_classes: int,
-        *,
-        width: int = 16,
-        features: int = 128,
-        activation: Literal["relu", "leaky-relu"] = "relu",
-        blocks: int = 4,
-    ) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        channels = 1
-        for i in range(blocks):
-            wider = width * 2**i
-            layers += [
-                nn.Conv3d(channels, wider, 3, padding=1, bias=False),
-                nn.BatchNorm3d(wider),
-                _activation(activation),
-                _HalvingMaxPool3d(),
-            ]
-            channels = wider
-        # Not called "features": the names of its layers tell a file's network.
-        self.features3d = nn.Sequential(*layers)
-        self.hidden = nn.Sequential(nn.Linear(channels, features), _activation(activation))
-        self.fc = nn.Linear(features, n_classes)
-
-    def forward(self, cubes_NCDHW: Tensor) -> Tensor:
-        """Return logits (N, K) of cubes (N, 1, D, H, W)."""
-        # A plain mean: the gradient of adaptive pooling differs from call to call on a GPU.
-        pooled: Tensor = self.features3d(cubes_NCDHW).mean(dim=(2, 3, 4))
-        logits_NK: Tensor = self.fc(self.hidden(pooled))
-        return logits_NK
-
-
-class _HalvingMaxPool3d(nn.MaxPool3d):
-    """Max pooling 2x2x2; where the same bits are wanted each time, by routines that give them.
-
-    torch's own adds gradients up in any order on a GPU.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(2)
-
-    def forward(self, input: Tensor) -> Tensor:
-        if input.device.type == "cpu" or not torch.are_deterministic_algorithms_enabled():
-            pooled: Tensor = super().forward(input)
-            return pooled
-        n, channels, *sides = input.shape
-        d, h, w = (side // 2 for side in sides)
-        even = input[:, :, : 2 * d, : 2 * h, : 2 * w]
-        return even.reshape(n, channels, d, 2, h, 2, w, 2).amax(dim=(3, 5, 7))
 
 
 @dataclass(frozen=True)
@@ -224,7 +112,3 @@ def replace_fcl(
         nn.init.uniform_(layer.bias, -bound, bound)
     owner, _, attribute = FCL_NAMES[name].rpartition(".")
     setattr(network.get_submodule(owner), attribute, layer)
-
-
-def _activation(name: str) -> nn.Module:
-    return nn.ReLU(inplace=True) if name == "relu" else nn.LeakyReLU(0.01, inplace=True)

@@ -64,7 +64,8 @@ def probe_precision(settings: RunSettings) -> Operation[ProbeResult]:
                     raise
             finally:
                 step = None
-                gc.collect()
+                if gc.isenabled():  # else the window collects, in its own thread only
+                    gc.collect()
     finally:
         torch.set_rng_state(random_state)
     return ProbeResult(settings, describe_device(device), rates)

@@ -25,6 +25,7 @@ from core import config
 from core.config import RunSettings
 from core.data.cohort import load_cohort
 from core.errors import TrainingError
+from core.process_start import own_command
 from core.progress import run_to_end
 from core.training.engine import Engine
 from core.training.launch import Launch, outer_launch
@@ -135,7 +136,7 @@ class OtherRanks:
         said: queue.Queue[str] = queue.Queue()
         for rank in range(1, int(place["count"])):
             child = subprocess.Popen(
-                _command(),
+                own_command(RANK_ARGUMENT),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -201,13 +202,6 @@ def _listen(stream: IO[str], said: queue.Queue[str]) -> None:
         said.put(stream.readline().strip() or "it ended at once")
         for _ in stream:
             pass
-
-
-def _command() -> list[str]:
-    if getattr(sys, "frozen", False):
-        return [sys.executable, RANK_ARGUMENT]
-    main_file = Path(__file__).resolve().parents[2] / "main.py"
-    return [sys.executable, "-B", str(main_file), RANK_ARGUMENT]
 
 
 def _free_port() -> int:

@@ -103,7 +103,8 @@ def run_record(
         "fcl": FCL_NAMES[name],
         "fcl_inputs": fcl_of(network, name).in_features,
         "device": f"{engine.count} x {device}" if engine.count > 1 else device,
-        "deterministic": engine.device.type == "cpu" or settings.training.deterministic,
+        "deterministic": engine.is_deterministic,
+        "tf32": engine.uses_tf32,
         "parameters": {
             "all": sum(p.numel() for p in network.parameters()),
             "learning": sum(p.numel() for p in learning),

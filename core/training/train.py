@@ -42,6 +42,7 @@ from core.training.checkpoint import (
     save_network,
 )
 from core.training.dataset import TrainingData
+from core.training.devices import passed_over
 from core.training.ending import Ending
 from core.training.engine import Engine
 from core.training.evaluate import accuracy, accuracy_by_subject, extract_features
@@ -55,9 +56,11 @@ from core.training.feed import (
 )
 from core.training.frozen_features import prepare_features
 from core.training.loop import train_epochs
+from core.training.memory import require_memory
 from core.training.network import build_network, fcl_of, input_scaling
 from core.training.ranks import OtherRanks
 from core.training.regime import apply_regime
+from core.training.rescue import kept
 from core.training.start import (
     cohort_record,
     read_start,
@@ -107,6 +110,8 @@ def train(
         )
         if not others.must_wait:
             others.after_first()
+        if engine.is_first:
+            yield from _tell_of_device(settings, len(cohort.classes), engine)
         split = split_slices(slices, settings.split, settings.training.seed)
         audit = yield from _audit(cohort, slices, split, settings)
         for notice in split.notices:
@@ -184,6 +189,11 @@ def resume(
             len(cohort.classes),
             transform_input=bool(run.record["transform_input"]),
         )
+        if others.engine.is_first:
+            halved = int(run.record.get("micro_batch", 0))
+            yield from _tell_of_device(
+                run.settings, len(run.classes), others.engine, at_once=halved
+            )
         if run.settings.training.regime == "frozen":
             load_network(network, run)
         if not others.engine.is_first:
@@ -201,6 +211,16 @@ def resume(
             ending.training = training
             writer.update(state="running", error="")
             return (yield from _run(training))
+
+
+def _tell_of_device(
+    settings: RunSettings, n_classes: int, engine: Engine, *, at_once: int = 0
+) -> Operation[None]:
+    """Say where a GPU is passed over, and refuse what does not fit into memory."""
+    said = passed_over(settings.training.device)
+    if said:
+        yield Notice(said)
+    yield from require_memory(settings, n_classes, engine.device, at_once=at_once)
 
 
 def complete_features(run_folder: Path, cohort: Cohort) -> Operation[Path]:
@@ -378,9 +398,9 @@ def _run(training: Training) -> Operation[Path]:
     writer = training.writer
     yield RunStarted(writer.path, training.settings.epochs)
     yield from train_epochs(training)
-    save_network(training.network, writer)
+    yield from kept(training, lambda: save_network(training.network, writer))
     yield from _write_results(training, tuple(writer.record["classes"]))
-    writer.update(state="finished", error="")
+    yield from kept(training, lambda: writer.update(state="finished", error=""))
     return writer.path
 
 
@@ -400,9 +420,13 @@ def _features_of(training: Training) -> Operation[Features]:
 def _write_results(training: Training, classes: tuple[str, ...]) -> Operation[None]:
     features = yield from _features_of(training)
     yield Progress("Writing results")
-    training.writer.write_features(features)
-    training.writer.write_predictions(features, classes)
+    yield from kept(training, lambda: _write_outputs(training.writer, features, classes))
     parts = {part: features.of_part(part) for part in ("train", "validation", "test")}
     measured = {part: accuracy(of.logits, of.label) for part, of in parts.items()}
     measured["test_by_subject"] = accuracy_by_subject(parts["test"])
-    training.writer.update(accuracy=measured)
+    yield from kept(training, lambda: training.writer.update(accuracy=measured))
+
+
+def _write_outputs(writer: RunWriter, features: Features, classes: tuple[str, ...]) -> None:
+    writer.write_features(features)
+    writer.write_predictions(features, classes)

@@ -69,9 +69,12 @@ class WeightsState:
         One or two sentences for the user.
     entry : WeightsEntry, optional
         torchvision's file, where no other was asked for.
+    by_hand : str
+        How to get a missing one without a network.
     """
 
     network: str
     kind: Literal["cache", "file", "run", "missing", "refused"]
     text: str
     entry: WeightsEntry | None = None
+    by_hand: str = ""

@@ -8,7 +8,7 @@ from core.config import NETWORK_TITLES
 from core.errors import MriFclError, TrainingError
 from core.run_folder import Run, is_run
 from core.training import pretrained, weights_names
-from core.training.weights_download import part_file
+from core.training.weights_download import by_hand, part_file
 from core.training.weights_entry import MEGABYTE, WeightsEntry, WeightsState
 from core.training.weights_file import check_weights_file, layer_names
 
@@ -47,7 +47,7 @@ def state_of(entry: WeightsEntry) -> WeightsState:
         f"{entry.title}: the ImageNet weights are not here yet. Download fetches "
         f"{entry.file_name} once from {entry.host}.{here}"
     )
-    return WeightsState(entry.network, "missing", text, entry)
+    return WeightsState(entry.network, "missing", text, entry, by_hand(entry, folder))
 
 
 def _of_run(network: str, run: Run) -> WeightsState:

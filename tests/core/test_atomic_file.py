@@ -31,7 +31,9 @@ def test_that_the_old_file_stays_while_the_new_one_is_written(path):
     with atomic_file.replacing(path) as temporary:
         temporary.write_text("half")
         assert path.read_text() == "old"
+        # Faults P5: a rename across disks would be no rename.
         assert temporary.parent == path.parent
+        assert temporary.stat().st_dev == path.stat().st_dev
     assert path.read_text() == "half"
 
 
@@ -144,6 +146,16 @@ def test_that_leftovers_of_a_killed_program_are_removed_and_nothing_else(path):
         (path.parent / name).write_text("x")
     atomic_file.remove_leftovers(path.parent)
     assert names(path.parent) == [".hidden", "mine.part", "record.json"]
+
+
+def test_that_a_leftover_of_today_may_be_somebodys_work(path):
+    # Faults X10: slices of a scan, left by a kill while they were cut.
+    old, new = (path.parent / f".x-{name}.part" for name in ("old", "new"))
+    for file in (old, new):
+        file.touch()
+    os.utime(old, (0, 0))
+    atomic_file.remove_leftovers(path.parent, older_than=3600)
+    assert names(path.parent) == [".x-new.part", "record.json"]
 
 
 def test_that_the_sum_is_that_of_what_was_written(tmp_path):

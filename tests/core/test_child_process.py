@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core import child_process
+from core import child_process, process_start
 from core.child_process import CHILD_ARGUMENT, ChildError, run_in_child
 from core.errors import MriFclError, ScanError
 
@@ -85,7 +85,7 @@ def run_task(tmp_path, monkeypatch):
     start.write_text(
         START.format(repository=str(REPOSITORY), folder=str(tmp_path)), encoding="utf-8"
     )
-    monkeypatch.setattr(child_process, "_main_file", lambda: start)
+    monkeypatch.setattr(process_start, "main_file", lambda: start)
 
     def run(name, payload=None, *, seconds=20, memory_bytes=64 * MB):
         monkeypatch.setitem(child_process.TASKS, name, f"odd_tasks:{name}")
@@ -183,7 +183,7 @@ def test_that_the_program_started_as_a_child_opens_no_window_and_loads_no_torch(
 
 def test_that_a_frozen_program_starts_itself_as_the_child(monkeypatch):
     monkeypatch.setattr(sys, "frozen", True, raising=False)
-    command = child_process._child_command("decode-dicom")
+    command = process_start.own_command(CHILD_ARGUMENT, "decode-dicom")
     assert command == [sys.executable, CHILD_ARGUMENT, "decode-dicom"]
 
 

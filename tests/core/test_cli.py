@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import main
 from tests.tiny_cohort import make_folder, make_volumes
@@ -42,6 +45,19 @@ def cohort(tmp_path: Path) -> Path:
 def run(cohort, tmp_path, capsys) -> Path:
     assert main.main(["train", str(cohort), *TINY, "--out", str(tmp_path / "runs"), "--json"]) == 0
     return Path(last_json(capsys)["run"])
+
+
+@pytest.fixture(scope="module")
+def analysed(tmp_path_factory) -> tuple[Path, dict]:
+    """Return a run that was analysed, and what the command said; made once, as it takes long."""
+    folder = tmp_path_factory.mktemp("analysed")
+    pictures, cohort = make_folder(folder / "pictures"), folder / "C.mrifcl"
+    assert main.main(["scan", str(pictures), "--out", str(cohort)]) == 0
+    assert main.main(["train", str(cohort), *TINY, "--out", str(folder / "runs")]) == 0
+    (path,) = (folder / "runs").glob("*_cnn2d_scratch")
+    with redirect_stdout(io.StringIO()) as said:
+        assert main.main(["analyse", str(path), "--dpi", "90", "--json"]) == 0
+    return path, json.loads(said.getvalue().strip().splitlines()[-1])
 
 
 def last_json(capsys):
@@ -104,9 +120,8 @@ def test_that_train_reports_its_run(run):
     assert record["settings"]["training"]["learning_rate"] == 0.05
 
 
-def test_that_analyse_writes_figures_and_tables(run, capsys):
-    assert main.main(["analyse", str(run), "--json"]) == 0
-    result = last_json(capsys)
+def test_that_analyse_writes_figures_and_tables(analysed):
+    _, result = analysed
     figures, tables = ([Path(item) for item in result[key]] for key in ("figures", "tables"))
     assert all(path.is_file() and path.stat().st_size > 50 for path in figures + tables)
     stems = {path.stem for path in figures}
@@ -115,12 +130,24 @@ def test_that_analyse_writes_figures_and_tables(run, capsys):
     assert {"accuracy", "fcl_weights", "fcl_fits"} <= {path.stem for path in tables}
 
 
-def test_that_fit_on_the_exported_weights_prints_the_figures_equations(run, capsys):
+def test_that_analyse_draws_pictures_of_the_asked_size(analysed):
+    for path in (Path(item) for item in analysed[1]["figures"] if item.endswith(".png")):
+        with Image.open(path) as picture:
+            assert picture.width == int(180 / 25.4 * 90)
+            assert picture.info["dpi"] == pytest.approx((90, 90), abs=0.1)
+
+
+@pytest.mark.parametrize("option", [["--dpi", "5"], ["--width", "9"], ["--dpi", "many"]])
+def test_that_analyse_refuses_a_size_that_nobody_can_read(option, capsys):
+    assert main.main(["analyse", "run", *option]) == 2
+    assert option[1] in capsys.readouterr().err
+
+
+def test_that_fit_on_the_exported_weights_prints_the_figures_equations(analysed, capsys):
     from core.analysis.weights import fcl_scatter
     from core.run_folder import Run
 
-    main.main(["analyse", str(run)])
-    capsys.readouterr()
+    run, _ = analysed
     assert main.main(["fit", str(run / "tables" / "fcl_weights.csv"), "--json"]) == 0
     out = capsys.readouterr().out
     for line in fcl_scatter(Run(run)).panels[0].text.splitlines():
@@ -130,8 +157,8 @@ def test_that_fit_on_the_exported_weights_prints_the_figures_equations(run, caps
     assert [item["degree"] for item in result["fits"]] == [1, 2, 3, 4]
 
 
-def test_that_the_scatters_csv_holds_every_weight(run):
-    main.main(["analyse", str(run)])
+def test_that_the_scatters_csv_holds_every_weight(analysed):
+    run, _ = analysed
     with (run / "figures" / "fcl_weights_plot.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["kind"] == "scatter"]
     assert len(rows) == 8
@@ -263,7 +290,8 @@ def test_that_the_3d_cnn_is_trained_resumed_and_analysed_by_commands(tmp_path, c
     before = ["audit", str(cohort), "--network", "cnn3d", "--cube-size", "16", "--split", "slice"]
     assert main.main([*before, "--json"]) == 0
     assert last_json(capsys)["split_words"] == "by scan 5:2:3, seed 0"
-    assert main.main(["analyse", str(run), "--out", str(tmp_path / "out"), "--json"]) == 0
+    command = ["analyse", str(run), "--out", str(tmp_path / "out"), "--dpi", "60", "--json"]
+    assert main.main(command) == 0
     assert last_json(capsys)["figures"]
 
 

@@ -90,6 +90,15 @@ def test_that_the_papers_rows_go_on_too(cohort, tmp_path, capsys, monkeypatch):
     assert main.main(["paper", str(cohort), "--rows", "13", "--out", str(tmp_path / "r")]) == 2
 
 
+def test_that_what_the_papers_rows_say_themselves_is_not_passed_over_in_silence(
+    cohort, tmp_path, capsys
+):
+    for option in ("--epochs", "--network", "--regime", "--learning-rate"):
+        assert main.main(["paper", str(cohort), option, "1", "--out", str(tmp_path / "r")]) == 2
+        assert f"No such option '{option}'" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
+
+
 def _tiny_rows():
     from core.analysis.comparison import PaperRow
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ from matplotlib.text import Text
 from PIL import Image as Picture
 
 from core import figure_file
-from core.figure import BLUE, Axis, Bars, Curve, Figure, HeatMap, Panel, Scatter
+from core.colours import BLUE
+from core.figure import Axis, Badge, Bars, Curve, Figure, HeatMap, Panel, Scatter
 from core.figure_drawing import draw_figure, matplotlib_settings
+from core.figure_heat_map import relative_luminance
 from tests.core.figure_samples import fcl_figure, fcl_panel, one_panel
 
 
@@ -74,6 +77,22 @@ def test_that_the_warning_is_red():
     assert red(fcl_figure(warning="Split by slice")) > 50
 
 
+def test_that_badges_are_printed_with_sign_words_and_colour():
+    _, texts = laid_out(BADGES)
+    said = [text for text, _ in texts]
+    assert "✓ Sum of the rows conserved" in said
+    assert "✗ Not so" in said
+    pixels = drawn(BADGES, width_mm=180)
+    for badge in BADGES.badges:
+        ground = np.array(list(bytes.fromhex(badge.colour[1:])))
+        assert (np.abs(pixels - ground).sum(axis=2) < 6).sum() > 200
+        assert contrast_with_white(ground) > 7
+
+
+def contrast_with_white(colour):
+    return 1.05 / (relative_luminance(colour) + 0.05)
+
+
 LONG = Figure(
     "long_words",
     "A very long title that goes on and on, about weights of the final fully connected layer " * 2,
@@ -81,6 +100,12 @@ LONG = Figure(
     columns=3,
     caption="A caption of many words that must be wrapped below the panels. " * 5,
     warning="Split by slice: slices of a subject are on both sides of the split. " * 3,
+)
+
+
+BADGES = replace(
+    fcl_figure(caption="c"),
+    badges=(Badge("Sum of the rows conserved", True), Badge("Not so", False)),
 )
 
 
@@ -104,7 +129,7 @@ HEAT = one_panel(
 
 
 @pytest.mark.parametrize("width_mm", [85, 180])
-@pytest.mark.parametrize("figure", [fcl_figure(caption="c", warning="w"), LONG, BARS, HEAT])
+@pytest.mark.parametrize("figure", [fcl_figure(caption="c", warning="w"), LONG, BARS, HEAT, BADGES])
 def test_that_no_text_is_cut_off(figure, width_mm):
     drawing, texts = laid_out(figure, width_mm=width_mm)
     for text, box in texts:
@@ -115,7 +140,7 @@ def test_that_no_text_is_cut_off(figure, width_mm):
 
 
 @pytest.mark.parametrize("width_mm", [85, 180])
-@pytest.mark.parametrize("figure", [fcl_figure(caption="c", warning="w"), LONG, HEAT])
+@pytest.mark.parametrize("figure", [fcl_figure(caption="c", warning="w"), LONG, HEAT, BADGES])
 def test_that_no_two_texts_overlap(figure, width_mm):
     _, texts = laid_out(figure, width_mm=width_mm)
     for number, (text, box) in enumerate(texts):

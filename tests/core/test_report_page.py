@@ -85,6 +85,12 @@ def test_that_the_page_says_settings_split_versions_limits_and_that_it_is_for_re
     assert "<script" not in page
 
 
+def test_that_the_page_says_in_a_badge_whether_the_rows_sum_is_conserved(few, runs):
+    page = page_of(runs[:1])
+    (words,) = re.findall(r"<span class='badge' style='background: #\w{6}'>(.*?)</span>", page)
+    assert words == weights.fcl_scatter(runs[0]).badges[0].text
+
+
 def test_that_a_leaking_split_is_told_in_red(few, runs):
     page = page_of(runs[1:])
     assert "class='warning'>Leaking split" in page

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import run_folder
+from core import text_file
 from core.config import RunSettings, change
 from core.errors import RunError
 from core.run_folder import (
@@ -53,7 +53,9 @@ def make_features(n=4, width=3):
 
 @pytest.fixture
 def writer(tmp_path):
-    return create_run(tmp_path / "runs", RunSettings(), {"classes": CLASSES})
+    made = create_run(tmp_path / "runs", RunSettings(), {"classes": CLASSES})
+    yield made
+    made.close()
 
 
 def change_record(writer, **changes):
@@ -107,7 +109,7 @@ def test_that_a_disk_that_fills_up_is_told(tmp_path, monkeypatch):
     def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(run_folder.text_file, "write_json", fail)
+    monkeypatch.setattr(text_file, "write_json", fail)
     with pytest.raises(RunError, match="No space left") as caught:
         create_run(tmp_path, RunSettings(), {})
     assert_plain(caught.value, "No run can be stored")

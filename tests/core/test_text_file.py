@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 import json
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.text_file import csv_cell, csv_text, json_text, write_csv, write_json
+from core.text_file import comma_csv_text, csv_cell, csv_text, json_text, write_csv, write_json
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 
@@ -53,6 +54,7 @@ def test_that_numpy_numbers_read_back_equal(value):
     ],
 )
 def test_that_only_text_is_neutralised(value, cell):
+    # Faults X1.
     assert csv_cell(value) == cell
 
 
@@ -64,6 +66,60 @@ def test_that_any_text_reads_back_but_for_the_apostrophe(table):
         for cell, text in zip(row, original, strict=True):
             assert cell in (text, "'" + text)
             assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+
+
+@given(
+    table=st.lists(
+        st.tuples(texts, st.floats(allow_nan=False, allow_infinity=False), st.integers()),
+        max_size=4,
+    )
+)
+def test_that_a_table_with_decimal_commas_reads_back_equal(table):
+    # As a spreadsheet of a country with decimal commas reads it (faults X1).
+    content = comma_csv_text(("a", "b", "c"), table).encode()
+    assert content.startswith(b"\xef\xbb\xbf")
+    read = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), delimiter=";")
+    assert next(read) == ["a", "b", "c"]
+    for row, (text, number, count) in zip(read, table, strict=True):
+        assert row[0] in (text, "'" + text)
+        assert not row[0].startswith(("=", "+", "-", "@", "\t", "\r"))
+        assert "." not in row[1]
+        assert float(row[1].replace(",", ".")) == number
+        assert int(row[2]) == count
+
+
+def test_that_a_version_or_a_name_keeps_its_points_beside_decimal_commas():
+    text = comma_csv_text(("file", "share"), [("s01.nii.gz", 0.5), ("a;b", -1.25)])
+    assert text == '\ufefffile;share\ns01.nii.gz;0,5\n"a;b";-1,25\n'
+
+
+def test_that_every_table_of_the_program_goes_through_one_door():
+    # Faults X1: a second way to write CSV would be one that neutralises no formula.
+    root = Path(__file__).resolve().parents[2]
+    writers = {"writer", "DictWriter", "to_csv", "savetxt"}
+    joining = set()
+    for path in [*(root / "core").rglob("*.py"), *(root / "mrifcl_gui").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                assert getattr(node.func, "attr", "") not in writers, path.name
+                if _joins_by(node, (",", ";", "\t")):
+                    joining.add(path.name)
+    assert joining == _JOIN_CELLS
+
+
+# A line of numbers of a run's history, and a table for the clipboard, both of csv_cell; the
+# simulated cohort's participants, whose cells are our own words.
+_JOIN_CELLS = {"writer.py", "export.py", "phantom.py"}
+
+
+def _joins_by(node, separators):
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "join"
+        and isinstance(node.func.value, ast.Constant)
+        and node.func.value.value in separators
+    )
 
 
 def test_that_a_lone_empty_cell_is_still_a_row():

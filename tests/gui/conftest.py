@@ -14,6 +14,7 @@ from core.progress import Progress
 from core.tasks import ScannedCohort
 from mrifcl_gui.main_window import MainWindow
 from mrifcl_gui.session import Session
+from mrifcl_gui.theme import apply_theme
 from tests.tiny_cohort import make_cohort, train_run
 
 
@@ -72,6 +73,17 @@ def trained(trained_once, tmp_path):
 @pytest.fixture
 def session(tmp_path):
     return Session(data_folder=tmp_path / "data")
+
+
+@pytest.fixture
+def look(qapp):
+    """Give the application a theme and a size of text; afterwards it looks as before."""
+    before = qapp.font(), qapp.palette(), qapp.styleSheet()
+    yield lambda scheme="light", text_scale=1.0: apply_theme(qapp, scheme, text_scale=text_scale)
+    apply_theme(qapp, "light", text_scale=1.0)
+    qapp.setFont(before[0])
+    qapp.setPalette(before[1])
+    qapp.setStyleSheet(before[2])
 
 
 @pytest.fixture

@@ -33,11 +33,6 @@ def test_that_about_names_versions_device_and_that_it_is_for_research(parent):
     assert about.device_text() in text
 
 
-def test_that_shortcuts_list_the_places(parent):
-    about.show_shortcuts(parent)
-    assert "Ctrl+1 Cohort" in text_of_box(parent)
-
-
 @pytest.mark.parametrize(
     ("driver", "torch_version", "words"),
     [

@@ -201,7 +201,7 @@ def test_that_the_tab_of_analyse_follows_the_run(qtbot, window, trained):
 
 def test_that_the_button_beside_the_split_opens_the_audit(qtbot, window, scanned):
     window.training_panel.set_settings(config.change(RunSettings(), {**TINY_VALUES, "size": 48}))
-    window._on_form_settled()
+    window.cohort_link.take_settings()
     window.session.open_cohort(scanned.folder)
     panel = window.cohort_panel
     qtbot.waitUntil(lambda: panel._audit.text() == "Audit: no leak so far", timeout=LIMIT_MS)
@@ -221,7 +221,7 @@ def test_that_a_split_file_that_does_not_fit_is_said_beside_the_split(
     file.write_text("subject,part\nnobody,test\n", encoding="utf-8")
     values = {**TINY_VALUES, "size": 48, "split_file": str(file)}
     window.training_panel.set_settings(config.change(RunSettings(), values))
-    window._on_form_settled()
+    window.cohort_link.take_settings()
     window.session.open_cohort(scanned.folder)
     panel = window.cohort_panel
     qtbot.waitUntil(lambda: panel._audit.text() == "Audit: split fails", timeout=LIMIT_MS)
@@ -234,7 +234,7 @@ def test_that_a_split_file_is_brought_and_given_up_in_the_window(
     qtbot, window, scanned, tmp_path, monkeypatch
 ):
     window.training_panel.set_settings(config.change(RunSettings(), {**TINY_VALUES, "size": 48}))
-    window._on_form_settled()
+    window.cohort_link.take_settings()
     window.session.open_cohort(scanned.folder)
     label = window.cohort_panel._split_label
     qtbot.waitUntil(lambda: label.text() == "Split: by subject 5:2:3, seed 0", timeout=LIMIT_MS)

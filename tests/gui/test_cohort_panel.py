@@ -521,7 +521,7 @@ def test_that_keys_lead_from_the_filter_to_the_table_and_back(qtbot, shown):
     qtbot.keyClicks(scans.filter_box, "N2")
     qtbot.keyClick(scans.filter_box, Qt.Key.Key_Down)
     assert scans.table.hasFocus()
-    qtbot.keyClick(scans.table, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
+    scans.find()
     assert scans.filter_box.hasFocus()
     qtbot.keyClick(scans.filter_box, Qt.Key.Key_Escape)
     assert scans.filter_box.text() == ""

@@ -162,3 +162,16 @@ def test_that_what_came_while_hidden_is_drawn_when_shown(view, qtbot):
     assert len(view.curve("train_loss")[0]) == 0
     view.show()
     assert len(view.curve("train_loss")[0]) == 1
+
+
+def test_that_the_curves_are_copied_and_exported_from_their_menu(view, qtbot, tmp_path):
+    assert not view.build_menu().isEnabled(), "nothing to export before the first epoch"
+    for epoch in (1, 2):
+        view.add_epoch(metrics(epoch))
+    texts = [action.text() for action in view.build_menu().actions()]
+    assert {"Copy picture", "Export PNG…", "Export SVG…", "Export CSV…"} <= set(texts)
+    with qtbot.waitSignal(view.exporter.saved, timeout=30_000):
+        view.exporter.save_to(tmp_path / "curves.csv")
+    text = (tmp_path / "curves.csv").read_text()
+    assert "Training" in text
+    assert "Validation" in text

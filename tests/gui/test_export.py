@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 from PySide6.QtCore import QSettings
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtWidgets import QDialog, QFileDialog, QLabel
 
 from core.figure import Axis, Curve, Figure, Panel, Table
-from mrifcl_gui import preferences
+from mrifcl_gui import picture_size, preferences
 from mrifcl_gui.export import ExportButton
 from mrifcl_gui.job import running_jobs
 
@@ -47,6 +48,19 @@ def test_that_a_table_is_saved(button, qtbot, tmp_path):
     with qtbot.waitSignal(button.saved, timeout=20_000):
         button.save_to(tmp_path / "t.csv")
     assert (tmp_path / "t.csv").read_text("utf-8").startswith("a,b\n1,'=x\n")
+
+
+def test_that_a_table_is_saved_with_decimal_commas(button, qtbot, tmp_path, monkeypatch):
+    # Faults X1: what a spreadsheet of a country with decimal commas reads as numbers.
+    button.set_source(lambda: Table("numbers", "Numbers", ("a", "b"), ((0.5, "=x"), (None, "y"))))
+    path = tmp_path / "t"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    button.menu().aboutToShow.emit()
+    (action,) = [item for item in button.menu().actions() if "commas" in item.text()]
+    with qtbot.waitSignal(button.saved, timeout=20_000) as caught:
+        action.trigger()
+    assert caught.args == [tmp_path / "t.csv"]
+    assert (tmp_path / "t.csv").read_bytes() == b"\xef\xbb\xbfa;b\n0,5;'=x\n;y\n"
 
 
 def test_that_nothing_to_export_is_said(button, qtbot, tmp_path):
@@ -90,8 +104,18 @@ def test_that_a_table_is_copied_as_tab_separated_text(button, qtbot):
 @pytest.mark.parametrize(
     ("shown", "words"),
     [
-        (FIGURE, ["Copy picture", "Export PNG…", "Export SVG…", "Export CSV…"]),
-        (TABLE, ["Copy table", "Export CSV…"]),
+        (
+            FIGURE,
+            [
+                "Copy picture",
+                "Export PNG…",
+                "Export SVG…",
+                "Export CSV…",
+                "Export CSV with decimal commas…",
+                "Picture size: 180 mm, 300 dpi…",
+            ],
+        ),
+        (TABLE, ["Copy table", "Export CSV…", "Export CSV with decimal commas…"]),
     ],
 )
 def test_that_the_menu_has_what_the_shown_thing_allows(button, shown, words):
@@ -99,6 +123,43 @@ def test_that_the_menu_has_what_the_shown_thing_allows(button, shown, words):
     button.menu().aboutToShow.emit()
     button.menu().aboutToShow.emit()
     assert [action.text() for action in button.menu().actions() if action.text()] == words
+
+
+def test_that_pictures_are_saved_in_the_size_that_was_asked_for(
+    button, qtbot, stored, tmp_path, monkeypatch
+):
+    def answer(dialog):
+        dialog.width_box.setValue(127)
+        dialog.dpi_box.setValue(100)
+        assert "500 pixels" in dialog.findChild(QLabel).text()
+        return QDialog.DialogCode.Accepted
+
+    monkeypatch.setattr(picture_size.PictureSizeDialog, "exec", answer)
+    button.menu().aboutToShow.emit()
+    next(one for one in button.menu().actions() if "size" in one.text()).trigger()
+    button.menu().aboutToShow.emit()
+    assert button.menu().actions()[-1].text() == "Picture size: 127 mm, 100 dpi…"
+    with qtbot.waitSignal(button.saved, timeout=20_000):
+        button.save_to(tmp_path / "f.png")
+    with Image.open(tmp_path / "f.png") as picture:
+        assert picture.width == 500
+        assert picture.info["dpi"] == pytest.approx((100, 100), abs=0.1)
+
+
+def test_that_a_cancelled_picture_size_changes_nothing(button, stored, monkeypatch):
+    def answer(dialog):
+        dialog.dpi_box.setValue(72)
+        return QDialog.DialogCode.Rejected
+
+    monkeypatch.setattr(picture_size.PictureSizeDialog, "exec", answer)
+    picture_size.ask(button)
+    assert picture_size.chosen() == picture_size.PictureSize(180, 300)
+
+
+def test_that_a_kept_size_beyond_the_limits_is_brought_within_them(stored):
+    stored.setValue("export/width_mm", 1e9)
+    stored.setValue("export/dpi", 1)
+    assert picture_size.chosen() == picture_size.PictureSize(300, 50)
 
 
 def test_that_the_last_folder_is_remembered(button, qtbot, stored, tmp_path, monkeypatch):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from PySide6.QtGui import QColor, QPalette
 
-from core.figure import BLUE, GREY
+from core.colours import BLUE, GREY
 from mrifcl_gui import figure_colours
 
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import html
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QPointF, Qt
@@ -8,6 +11,7 @@ from PySide6.QtWidgets import QLabel
 
 from core.figure import (
     Axis,
+    Badge,
     Band,
     Bars,
     Curve,
@@ -20,6 +24,8 @@ from core.figure import (
 from core.figure_geometry import panel_limits
 from mrifcl_gui import figure_items
 from mrifcl_gui.figure_view import FigureView
+
+COMMAS = "Export CSV with decimal commas…"
 
 
 def scatter_figure(n=50, *, seed=0, scale=1.0, text="y = x", **options):
@@ -107,6 +113,18 @@ def test_that_title_caption_and_warning_are_plain_text(view):
     for text in ("Weights <b>of</b> AD & NC", "a <i>caption</i>", "leaks & lies"):
         assert shown[text].textFormat() == Qt.TextFormat.PlainText
         assert shown[text].wordWrap()
+
+
+def test_that_badges_are_always_seen_below_the_title(view, qtbot):
+    badges = (Badge("Sum of the rows conserved to 1e-7", True), Badge("not <kept>", False))
+    view.show_figure(replace(scatter_figure(), badges=badges))
+    label = next(one for one in view.findChildren(QLabel) if "conserved" in one.text())
+    assert label.isVisible()
+    for badge in badges:
+        assert html.escape(badge.text) in label.text()
+        assert badge.colour in label.text()
+    view.show_figure(scatter_figure())
+    assert not label.isVisible()
 
 
 def test_that_a_figure_of_the_same_structure_keeps_its_items(view):
@@ -385,7 +403,15 @@ def test_that_an_emptied_view_says_what_to_do_next(view):
 def test_that_the_menu_copies_and_exports(view):
     view.show_figure(scatter_figure())
     words = [action.text() for action in view.build_menu().actions() if action.text()]
-    assert words == ["Copy picture", "Export PNG…", "Export SVG…", "Export CSV…", "Show all"]
+    assert words == [
+        "Copy picture",
+        "Export PNG…",
+        "Export SVG…",
+        "Export CSV…",
+        COMMAS,
+        "Picture size: 180 mm, 300 dpi…",
+        "Show all",
+    ]
 
 
 def test_that_4096_points_are_redrawn_in_time_for_a_slider(view, qtbot):

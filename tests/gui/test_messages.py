@@ -7,7 +7,7 @@ import sys
 import threading
 
 import pytest
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QTimer, qCritical, qInstallMessageHandler, qWarning
 from PySide6.QtWidgets import QApplication, QMessageBox, QWidget
 from qasync import QEventLoop
 
@@ -19,10 +19,13 @@ from mrifcl_gui.messages import FaultReporter, show_error, text_of
 @pytest.fixture
 def reporter(qtbot, monkeypatch):
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     reporter = FaultReporter()
+    before = qInstallMessageHandler(None)
     reporter.install()
     yield reporter
+    qInstallMessageHandler(before)
     for box in boxes():
         box.close()
 
@@ -124,6 +127,60 @@ def test_that_a_storm_of_faults_opens_one_dialog(qtbot, reporter, monkeypatch):
     monkeypatch.setattr(messages, "_SECONDS_BETWEEN", 0.0)
     reporter._take(RuntimeError("later"))
     qtbot.waitUntil(lambda: len(boxes()) == 2)
+
+
+def test_that_what_qt_calls_critical_reaches_a_dialog_and_a_warning_only_the_log(
+    qtbot, reporter, caplog
+):
+    qWarning("a warning of Qt")
+    qtbot.wait(20)
+    assert not boxes()
+    qCritical("a critical word of Qt")
+    qtbot.waitUntil(lambda: bool(boxes()))
+    assert "QtFault" in boxes()[0].detailedText()
+    assert "Qt: a warning of Qt" in caplog.text
+    assert "Qt: a critical word of Qt" in caplog.text
+
+
+def test_that_what_qt_says_in_a_thread_reaches_the_log(qtbot, reporter, caplog):
+    thread = threading.Thread(target=lambda: qWarning("from a thread"))
+    thread.start()
+    thread.join()
+    assert "Qt: from a thread" in caplog.text
+
+
+def test_that_a_fault_while_an_object_is_deleted_reaches_the_log(qtbot, reporter, caplog):
+    class Broken:
+        def __del__(self):
+            raise RuntimeError("while deleting")
+
+    thing = Broken()
+    del thing
+    assert "while deleting" in caplog.text
+    qtbot.wait(10)
+    assert not boxes()
+
+
+def test_that_what_repeats_is_logged_a_few_times_and_then_counted(
+    qtbot, reporter, caplog, monkeypatch
+):
+    def broken(number):
+        raise RuntimeError(f"number {number}")
+
+    def fail_and_warn():
+        for number in range(200):
+            try:
+                broken(number)
+            except RuntimeError as error:
+                reporter._take(error)
+            qWarning("the same")
+
+    fail_and_warn()
+    assert caplog.text.count("RuntimeError: number") == messages._MOST_LOGGED
+    assert caplog.text.count("Qt: the same") == messages._MOST_LOGGED
+    monkeypatch.setattr(messages, "_SECONDS_BETWEEN", 0.0)
+    qWarning("the same")
+    assert f"{200 - messages._MOST_LOGGED} more times" in caplog.text
 
 
 def test_that_faults_are_logged_with_their_trace(qtbot, reporter, caplog):

@@ -33,11 +33,14 @@ def test_that_one_recent_cohort_is_read_back_as_one(tmp_path):
     assert preferences.recent() == [folder]
 
 
-def test_that_what_has_gone_is_not_recent(tmp_path):
-    folder = cohort_in(tmp_path / "a.mrifcl")
-    preferences.add_recent(folder)
+def test_that_what_has_gone_is_known_and_can_be_forgotten(tmp_path):
+    folder, other = cohort_in(tmp_path / "a.mrifcl"), cohort_in(tmp_path / "b.mrifcl")
+    for path in (folder, other):
+        preferences.add_recent(path)
     (folder / "cohort.json").unlink()
-    assert preferences.recent() == []
+    assert [preferences.is_gone(path) for path in preferences.recent()] == [False, True]
+    preferences.forget_recent(folder)
+    assert preferences.recent() == [other]
 
 
 def test_that_the_data_folder_is_in_documents_unless_chosen(tmp_path):
@@ -176,9 +179,10 @@ def test_that_settings_that_cannot_be_written_disturb_nobody(tmp_path, monkeypat
     def refuse(*_):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(settings_file.text_file, "write_json", refuse)
+    monkeypatch.setattr(settings_file.atomic_file, "write_text", refuse)
     preferences.set_subject_pattern("x")
     assert preferences.subject_pattern() == "x"
+    preferences.flush()
     assert "Read-only" in caplog.text
 
 

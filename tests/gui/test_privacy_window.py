@@ -1,17 +1,22 @@
-"""The window shows and keeps nothing of who was scanned."""
+"""The window shows and keeps nothing of who was scanned (faults X7)."""
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
+import numpy as np
+import pytest
 from PySide6.QtCore import QSettings, Qt
 from PySide6.QtWidgets import QAbstractItemView, QLabel, QLineEdit, QWidget
 
+from mrifcl_gui import messages, window_log
 from mrifcl_gui.main_window import MainWindow
+from mrifcl_gui.messages import show_error
 from mrifcl_gui.session import Session
 from mrifcl_gui.slice_viewer import SliceViewer
-from tests.canary_study import write_study
+from tests.canary_study import CANARY, NAME, PATIENT_ID, write_study
 from tests.test_privacy import leaks_below, leaks_in
 from tests.tiny_cohort import confirm_folder, wait_until_idle
 
@@ -34,6 +39,38 @@ def cells(model):
         for column in range(model.columnCount()):
             for role in roles:
                 yield str(model.index(row, column).data(role) or "")
+
+
+def ask_for_key(text):
+    return {}[text]
+
+
+@pytest.mark.parametrize(
+    "foreign", [int, float, ask_for_key, open, np.dtype, lambda text: b"\xff".decode(text)]
+)
+def test_that_a_crash_report_and_the_log_quote_no_header(qtbot, foreign):
+    handler = window_log.start_log()
+    try:
+        for text in (CANARY, f"{CANARY}'s", f'"{CANARY}"', f"/home/{NAME}/{PATIENT_ID}.nii"):
+            try:
+                foreign(text)
+            except (ValueError, KeyError, OSError, TypeError, LookupError, SyntaxError) as error:
+                logging.getLogger("core.data").error("uncaught", exc_info=error)
+                show_error(None, error)
+            (box,) = messages._shown
+            details = box.detailedText()
+            assert "Traceback" in details
+            assert "test_privacy_window.py" in details
+            assert leaks_in(details.encode()) == set(), details
+            messages._shown.clear()
+            box.close()
+            box.deleteLater()
+    finally:
+        logging.getLogger().removeHandler(handler)
+        handler.close()
+    log = window_log.log_path().read_bytes()
+    assert b"Traceback" in log
+    assert leaks_in(log) == set(), log.decode()
 
 
 def test_that_a_study_full_of_names_leaves_none_in_window_files_or_settings(

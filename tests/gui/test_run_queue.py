@@ -293,7 +293,7 @@ def test_that_the_table_fills_as_runs_end(opened, qtbot):
     queue = opened.training_panel.queue
     queue.add([tiny(seed=1), tiny(seed=2)])
     press(queue, "Table…")
-    table = opened._queue_window.table
+    table = opened.training_link._queue_window.table
 
     def cells(name):
         shown = table.table()
@@ -328,7 +328,8 @@ def test_that_the_queue_is_there_again_after_a_restart(opened, qtbot, tmp_path):
     select(queue, 2)
     queue.remove_selected()
     with qtbot.waitSignal(opened.session.training_ended, timeout=LIMIT_MS):
-        opened.training_panel.train_button.click()
+        with qtbot.waitSignal(opened.session.training_started, timeout=LIMIT_MS):
+            opened.training_panel.train_button.click()
         queue.pause_button.click()
     wait_until_idle(qtbot)
     assert queue.states() == ["done", "waiting", "waiting", "waiting"]

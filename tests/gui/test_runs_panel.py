@@ -1,8 +1,7 @@
 """The RUNS place: the table says what the run folders say."""
 
 import pytest
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent
+from PySide6.QtCore import Qt
 
 from core import run_folder
 from core.config import RunSettings, change
@@ -25,6 +24,9 @@ def append_epochs(writer, n):
     for epoch in range(1, n + 1):
         row = dict.fromkeys(run_folder.HISTORY_COLUMNS, 0.5)
         writer.append_epoch({**row, "epoch": epoch})
+
+
+HORIZONTAL = Qt.Orientation.Horizontal
 
 
 @pytest.fixture
@@ -60,18 +62,9 @@ def runs(tmp_path):
     return [Run(first.path), Run(second.path)]
 
 
-def drop(panel, *paths):
-    mime = QMimeData()
-    mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
-    panel.dropEvent(
-        QDropEvent(
-            QPointF(5, 5),
-            Qt.DropAction.CopyAction,
-            mime,
-            Qt.MouseButton.LeftButton,
-            Qt.KeyboardModifier.NoModifier,
-        )
-    )
+def column(panel, title):
+    titles = [panel._model.headerData(n, HORIZONTAL) for n in range(panel._model.columnCount())]
+    return titles.index(title)
 
 
 def test_that_no_runs_say_what_to_do(panel):
@@ -136,7 +129,7 @@ def test_that_the_papers_row_stands_below_ours_and_cannot_be_chosen(panel, runs)
     panel.table.sortByColumn(0, Qt.SortOrder.DescendingOrder)
     ours = panel._proxy.index(0, 0)
     assert panel._proxy.rowCount(ours) == 1
-    paper = panel._proxy.index(0, 6, ours)
+    paper = panel._proxy.index(0, column(panel, "Test (%)"), ours)
     assert paper.data() == "93.2"
     assert not paper.flags() & Qt.ItemFlag.ItemIsSelectable
     assert panel._proxy.rowCount(panel._proxy.index(1, 0)) == 0
@@ -199,25 +192,6 @@ def test_that_the_choice_outlives_a_reload(panel, runs):
     assert panel.selected_paths() == []
 
 
-def test_that_a_dropped_run_folder_is_given_out(panel, runs, qtbot):
-    with qtbot.waitSignal(panel.run_dropped) as signal:
-        drop(panel, runs[0].path)
-    assert signal.args == [runs[0].path]
-    with qtbot.waitSignal(panel.run_dropped) as signal:
-        drop(panel, runs[1].path / "run.json")
-    assert signal.args == [runs[1].path]
-    assert panel.message.text() == ""
-
-
-def test_that_a_dropped_other_folder_is_refused_in_words(panel, tmp_path, qtbot):
-    other = tmp_path / "<b>holiday"
-    other.mkdir()
-    with qtbot.assertNotEmitted(panel.run_dropped):
-        drop(panel, other, *[tmp_path / str(n) for n in range(10_000)])
-    assert "'<b>holiday'" in panel.message.text()
-    assert "items were left out" in panel.message.text()
-
-
 def test_that_a_damaged_history_is_no_end(panel, tmp_path, qtbot):
     writer = make_run(tmp_path)
     (writer.path / "history.csv").write_bytes(b"epoch\n\x00\xff,1\n1,2,3\n")
@@ -228,7 +202,7 @@ def test_that_a_damaged_history_is_no_end(panel, tmp_path, qtbot):
 
 
 def state_cell(panel):
-    return panel._proxy.index(0, panel._model.columnCount() - 1)
+    return panel._proxy.index(0, column(panel, "State"))
 
 
 def test_that_a_run_that_is_trained_elsewhere_is_told_and_cannot_be_resumed(panel, tmp_path):

@@ -423,12 +423,15 @@ def test_that_a_closed_session_starts_nothing(qtbot, opened):
     wait_until_idle(qtbot)
 
 
-def test_that_a_change_of_the_cohort_that_cannot_be_stored_is_told(opened, problems, monkeypatch):
+def test_that_a_change_of_the_cohort_that_cannot_be_stored_is_told(
+    qtbot, opened, problems, monkeypatch
+):
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("core.data.cohort.save_cohort", full)
     opened.change_cohort(opened.opened.cohort)
+    qtbot.waitUntil(lambda: bool(problems), timeout=LIMIT_MS)
     assert "No space left" in str(problems[0])
 
 

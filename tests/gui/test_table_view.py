@@ -17,6 +17,8 @@ TABLE = Table(
     caption="Fractions.",
 )
 
+COMMAS = "Export CSV with decimal commas…"
+
 
 @pytest.fixture
 def table_view(qtbot):
@@ -102,4 +104,4 @@ def test_that_an_emptied_table_says_why(table_view):
 
 def test_that_the_menu_of_a_table_exports_csv_only(table_view):
     words = [action.text() for action in table_view.build_menu().actions() if action.text()]
-    assert words == ["Copy selection", "Copy table", "Export CSV…"]
+    assert words == ["Copy selection", "Copy table", "Export CSV…", COMMAS]

@@ -402,3 +402,16 @@ def test_that_a_field_that_suits_one_network_only_is_said(panel):
     panel.add_button.click()
     assert [run.training.network for run in panel.waiting_runs()] == ["googlenet"]
     assert "Centred on mm is for slices" in panel._refused.text()
+
+
+def test_that_the_filled_button_is_the_next_step(panel):
+    panel.set_cohort(("AD", "NC"), "a cohort")
+    panel.start_run(RunSettings(), ("AD", "NC"))
+    assert panel.train_button.property("primary")
+    panel.run_ended("finished", "Finished.")
+    assert panel.live.analyse_button.property("primary")
+    assert not panel.train_button.property("primary")
+    panel.form.editor("seed").setText("3")
+    panel.form.editor("seed").textEdited.emit("3")
+    assert panel.train_button.property("primary")
+    assert not panel.live.analyse_button.property("primary")

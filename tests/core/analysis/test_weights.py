@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
 
-from core.analysis.null_figures import fcl_null, null_table, row_sum_drift_figure
+from core.analysis.null_figures import fcl_null, null_table, nulls_figure, row_sum_drift_figure
 from core.analysis.softmax_null import (
     initial_variance,
     null_text,
@@ -176,6 +177,23 @@ def test_that_a_moved_sum_is_said_not_to_be_conserved(two_class_run):
     weight[-1] += 0.25
     null = softmax_null(replace_history(two_class_run, weight))
     assert null.conserved == "not conserved: it moved by up to 0.5"
+
+
+def test_that_a_badge_beside_every_scatter_says_whether_the_sum_is_conserved(build_run):
+    kept, shrunk = build_run(), build_run(weight_decay=0.01)
+    moved = kept.fc_history.weight.copy()
+    moved[-1] += 0.25
+    for figure in (fcl_scatter(kept), fcl_null(kept), nulls_figure(kept)):
+        (badge,) = figure.badges
+        assert badge.is_good
+        assert re.fullmatch(r"✓ Sum of the rows conserved to 1e-\d+", badge.text)
+    (badge,) = fcl_null(shrunk).badges
+    assert badge.text.startswith("✗ Sum of the rows not conserved: weight decay (it shrank to 0.")
+    assert row_sum_drift_figure(shrunk).badges == (badge,)
+    (badge,) = fcl_null(replace_history(kept, moved)).badges
+    assert badge.text == "✗ Sum of the rows not conserved: it moved by up to 0.5"
+    assert fcl_null(shrunk, epoch=0).badges[0].is_good
+    assert fcl_scatter(shrunk, show_null=False).badges == ()
 
 
 def test_that_symmetric_classes_meet_the_prediction_for_three_classes(two_class_run, build_run):

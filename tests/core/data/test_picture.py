@@ -216,6 +216,7 @@ def test_that_a_single_pixel_is_too_small(tmp_path, assert_plain):
 
 @pytest.mark.parametrize("name", ["slices.zip", "slices.tar.gz"])
 def test_that_an_archive_is_to_be_unpacked_first(tmp_path, assert_plain, name):
+    # Faults X6.
     (tmp_path / name).write_bytes(b"PK\x03\x04" + bytes(40))
     with pytest.raises(ScanError, match="Unpack it first") as caught:
         read_picture(tmp_path / name)

@@ -190,6 +190,7 @@ class Evil:
 
 
 def test_that_a_checkpoint_that_holds_code_is_not_opened(stopped, tmp_path):
+    # Faults X3.
     record = json.loads((stopped / "run.json").read_text())
     with zipfile.ZipFile(stopped / LAST, "w") as archive:
         archive.writestr("resume/data.pkl", pickle.dumps({"epoch": Evil(tmp_path / "ran")}, 2))

@@ -14,7 +14,8 @@ from core.config import change
 from core.errors import CohortError, TrainingError
 from core.progress import EpochMetrics, Notice, RunStarted, run_to_end
 from core.run_folder import Run
-from core.training.network import CustomCnn3d, build_network, input_scaling
+from core.training.custom_cnn import CustomCnn3d
+from core.training.network import build_network, input_scaling
 from tests.tiny_cohort import make_cohort, make_volume_cohort, tiny_cubes
 
 
@@ -186,7 +187,7 @@ def test_that_two_processes_give_what_one_gives(heads, tmp_path):
 
 @pytest.mark.slow
 def test_that_its_run_is_analysed_compared_and_reported(run, tmp_path):
-    files = run_to_end(tasks.analyse(run.path, tmp_path / "analysis"))
+    files = run_to_end(tasks.analyse(run.path, tmp_path / "analysis", dpi=60))
     names = {path.name for path in (*files.figures, *files.tables)}
     assert "feature_cloud_test_by_slice.png" in names
     assert "fcl_weights.csv" in names

@@ -17,8 +17,10 @@ from core.errors import TrainingError
 from core.progress import EpochMetrics, Notice, RunStarted, run_to_end
 from core.run_folder import Run
 from core.training import loop
+from core.training.custom_cnn import CustomCnn2d
+from core.training.devices import bytes_in_use, describe_device
+from core.training.engine import Engine
 from core.training.launch import Launch, outer_launch
-from core.training.network import CustomCnn2d
 
 MAIN = Path(__file__).parents[3] / "main.py"
 
@@ -73,7 +75,8 @@ def short_memory(monkeypatch):
         forward = CustomCnn2d.forward
 
         def refuse(self, images):
-            if self.training and len(images) > most:
+            # What is needed is estimated on "meta", where nothing is allocated.
+            if self.training and len(images) > most and images.device.type != "meta":
                 raise error
             return forward(self, images)
 
@@ -85,7 +88,13 @@ def short_memory(monkeypatch):
 CPU_ERROR = RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried")
 
 
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), CPU_ERROR])
+MPS_ERROR = RuntimeError("MPS backend out of memory (MPS allocated: 9.1 GB, other: 1 GB)")
+CUDNN_ERROR = RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED")
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), CPU_ERROR, MPS_ERROR, CUDNN_ERROR]
+)
 def test_that_short_memory_halves_what_goes_through_at_once(
     cohort, small, tmp_path, short_memory, error
 ):
@@ -127,10 +136,10 @@ def test_that_losses_looked_at_together_name_the_batch_that_went_wrong(
     forward, calls = CustomCnn2d.forward, []
 
     def spoil(self, images):
-        calls.append(self.training)
+        calls.append(self.training and images.device.type != "meta")
         logits = forward(self, images)
         # 24 training slices in batches of 4: the eighth is the second of epoch 2.
-        return logits * float("nan") if self.training and sum(calls) == 8 else logits
+        return logits * float("nan") if calls[-1] and sum(calls) == 8 else logits
 
     monkeypatch.setattr(CustomCnn2d, "forward", spoil)
     with pytest.raises(TrainingError, match=r"in epoch 2, batch 2 \(OAS1_\d+.* slice \d"):
@@ -154,6 +163,83 @@ def test_that_half_precision_trains_and_is_recorded(cohort, small, tmp_path):
     assert run.fc_history.weight.dtype == np.float32
     exact = train(cohort, change(small, {"epochs": 1}), tmp_path / "exact")
     assert 0 < largest_difference(run, exact) < 0.05
+
+
+def test_that_another_fault_of_torch_halves_nothing(cohort, small, tmp_path, short_memory):
+    short_memory(3, RuntimeError("device-side assert triggered"))
+    events = []
+    with pytest.raises(TrainingError, match="device-side assert triggered"):
+        events.extend(tasks.train(cohort.folder, small, tmp_path / "runs"))
+    assert "micro_batch" not in Run(next((tmp_path / "runs").iterdir())).record
+
+
+def test_that_16_bit_is_refused_on_a_cpu_before_there_is_a_run(cohort, small, tmp_path):
+    settings = change(small, {"precision": "16", "device": "cpu"})
+    with pytest.raises(TrainingError, match="16 bit is for GPUs"):
+        train(cohort, settings, tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+class _GpuEngine(Engine):
+    """An engine that says of itself what it would on a GPU."""
+
+    def __init__(self, settings, kind):
+        super().__init__(settings)
+        self._kind = kind
+
+    @property
+    def device(self):
+        return torch.device(self._kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "expected"),
+    [("cpu", False, True), ("cuda", False, False), ("cuda", True, True), ("mps", True, False)],
+)
+def test_that_the_record_promises_the_same_bits_only_where_they_are_given(
+    small, kind, asked, expected
+):
+    training = change(small, {"device": "cpu", "deterministic": asked}).training
+    assert _GpuEngine(training, kind).is_deterministic is expected
+
+
+def test_that_the_record_tells_of_rounded_convolutions_on_an_nvidia_gpu(small, monkeypatch):
+    training = change(small, {"device": "cpu"}).training
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    assert _GpuEngine(training, "cuda").uses_tf32
+    assert not _GpuEngine(training, "cpu").uses_tf32
+
+
+def test_that_an_apple_gpu_is_not_called_a_cpu():
+    assert describe_device(torch.device("mps")) == "Apple GPU"
+    assert describe_device(torch.device("cpu")).startswith("CPU, ")
+
+
+@pytest.mark.parametrize(
+    ("kind", "module", "reader"),
+    [("cuda", torch.cuda, "memory_reserved"), ("mps", torch.mps, "driver_allocated_memory")],
+)
+def test_that_the_memory_of_a_gpu_is_what_torch_holds_of_it(monkeypatch, kind, module, reader):
+    monkeypatch.setattr(module, reader, lambda *_: 3 * 1024**3)
+    assert bytes_in_use(torch.device(kind)) == 3 * 1024**3
+
+
+def test_that_the_scale_of_gradients_goes_into_a_checkpoint_and_out_of_it(
+    cohort, small, tmp_path, monkeypatch
+):
+    taken = []
+    monkeypatch.setattr(Engine, "scaling", property(lambda _: {"scale": 1024.0}))
+    monkeypatch.setattr(Engine, "set_scaling", lambda _, state: taken.append(state))
+    path = None
+    operation = tasks.train(cohort.folder, small, tmp_path / "runs")
+    for event in operation:
+        if isinstance(event, RunStarted):
+            path = event.path
+        if isinstance(event, EpochMetrics) and event.epoch == 1:
+            break
+    operation.close()
+    run_to_end(tasks.resume(path))
+    assert taken == [{"scale": 1024.0}]
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Run folders of every released format are read, analysed, and can be gone on from."""
+"""Run folders of every format and of early versions are read, analysed, gone on from (P11)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from core.training import checkpoint
 from core.training.network import build_network
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
-FOLDERS = sorted(path for path in GOLDEN.iterdir() if path.is_dir())
+FOLDERS = sorted(GOLDEN.glob("run-*"))
 
 
 @pytest.fixture(params=FOLDERS, ids=lambda path: path.name)
@@ -37,7 +37,7 @@ def test_that_a_golden_run_reads_whole(golden):
     assert run.settings.learning_rate == 0.05
     assert run.split_text == "by subject 5:2:3, seed 0"
     assert run.history.epoch.tolist() == [1, 2, 3]
-    assert run.fc_history.weight.shape == (4, 2, 4)
+    assert run.fc_history.weight.shape == (4, 2, run.settings.training.cnn_features)
     assert set(run.features.part) == {"train", "validation", "test"}
     weight, bias = run.fc_history.at()
     np.testing.assert_allclose(
@@ -45,8 +45,14 @@ def test_that_a_golden_run_reads_whole(golden):
     )
 
 
-def test_that_a_golden_run_is_analysed_without_its_cohort(golden, tmp_path):
+def folder_sums(folder):
+    return {path.name: sha256_of(path) for path in folder.iterdir() if path.is_file()}
+
+
+def test_that_a_golden_run_is_analysed_without_its_cohort_and_stays_as_it_is(golden, tmp_path):
+    before = folder_sums(golden)
     files = run_to_end(tasks.analyse(golden, tmp_path / "out"))
+    assert folder_sums(golden) == before
     assert len(files.figures) > 10
     assert all(path.stat().st_size for path in (*files.figures, *files.tables))
 
@@ -65,5 +71,24 @@ def test_that_a_golden_runs_network_and_checkpoint_are_loaded(golden):
 
 def test_that_a_golden_runs_files_are_as_they_were_written(golden):
     run = Run(golden)
-    for name in run.record["sha256"]:
+    # Versions before the sums were kept have none.
+    assert ("sha256" in run.record) != golden.name.endswith("-early")
+    for name in run.record.get("sha256", ()):
         assert sha256_of(golden / name) in recorded_sums(run.record, name)
+
+
+def test_that_a_run_stopped_by_an_early_version_goes_on_in_this_one(tmp_path):
+    # As it stood on disk; those names are not kept in a repository.
+    for part, place in (("scans", "tiny"), ("cohort", "cohorts/tiny.mrifcl"), ("run", "runs/old")):
+        shutil.copytree(GOLDEN / "early-study" / part, tmp_path / place)
+    path = tmp_path / "runs" / "old"
+    before = Run(path)
+    history, weights = before.history, before.fc_history
+    assert before.state == "stopped"
+    run_to_end(tasks.resume(path))
+    after = Run(path)
+    assert (after.state, after.record["format_version"]) == ("finished", FORMAT_VERSION)
+    assert after.history.epoch.tolist() == [1, 2, 3]
+    np.testing.assert_array_equal(after.history.train_loss[:2], history.train_loss)
+    np.testing.assert_array_equal(after.fc_history.weight[:3], weights.weight)
+    assert set(after.features.part) == {"train", "validation", "test"}

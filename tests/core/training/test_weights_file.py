@@ -71,6 +71,7 @@ def test_that_safetensors_are_known_by_content_not_by_name(tmp_path, name):
 
 
 def test_that_a_torch_file_named_safetensors_is_read_by_content(tmp_path):
+    # Faults X5.
     path = tmp_path / "w.safetensors"
     torch.save(weights(), path)
     assert same(pretrained.load_weights(path), weights())
@@ -94,6 +95,7 @@ def test_that_half_floats_keep_their_values(tmp_path):
 
 @pytest.mark.parametrize("is_new", [True, False])
 def test_that_code_is_refused_in_both_formats_and_never_run(tmp_path, is_new):
+    # Faults X2.
     path, marker = tmp_path / "w.pth", tmp_path / "marker"
     torch.save({"a": torch.ones(2), "b": Evil(marker)}, path, _use_new_zipfile_serialization=is_new)
     assert refusal(path) == (
@@ -130,6 +132,7 @@ def test_that_an_old_file_that_claims_a_terabyte_is_stopped_by_the_limit(tmp_pat
 
 
 def test_that_layers_of_one_number_repeated_cannot_fill_the_memory(tmp_path):
+    # Faults X4.
     path = tmp_path / "w.pth"
     torch.save({"a": torch.zeros(1).expand(10**10)}, path)
     assert "damaged" in refusal(path)
@@ -150,6 +153,7 @@ def test_that_sparse_layers_are_refused(tmp_path):
 
 @pytest.mark.parametrize("member", ["../w", "/etc/w", "C:/w", "archive\\..\\w", "other/w"])
 def test_that_members_outside_the_one_folder_are_refused(tmp_path, member):
+    # Faults X4.
     path = tmp_path / "w.pth"
     torch.save(weights(), path)
     with zipfile.ZipFile(path, "a") as archive:
@@ -158,6 +162,7 @@ def test_that_members_outside_the_one_folder_are_refused(tmp_path, member):
 
 
 def test_that_a_zip_of_other_things_is_to_be_unpacked_first(tmp_path):
+    # Faults X6.
     path = tmp_path / "nets.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("net/w.pth", b"x")
