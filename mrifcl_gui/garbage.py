@@ -25,20 +25,29 @@ class Collector(QObject):
         self._timer = QTimer(self, interval=INTERVAL_MS)
         self._timer.timeout.connect(self._on_due)
         self._ticks = 0
+        self._is_ending = False
 
     def begin(self) -> None:
         """Collect by the timer."""
         gc.disable()
-        self._timer.start()
+        self._is_ending = False
+        self._timer.start(INTERVAL_MS)
 
     def end(self) -> None:
-        """Give the work back to Python."""
-        self._timer.stop()
-        gc.enable()
+        """Give the work back to Python, once nothing else is under way in this thread.
+
+        Whoever calls this is called by a job, and what the job belongs to may be garbage.
+        """
+        self._is_ending = True
+        self._timer.start(0)
 
     def _on_due(self) -> None:
         self._ticks += 1
-        if self._ticks * INTERVAL_MS >= 1e3 * _WHOLE_S:
+        if self._is_ending:
+            self._timer.stop()
+            gc.collect(1)
+            gc.enable()
+        elif self._ticks * INTERVAL_MS >= 1e3 * _WHOLE_S:
             self._ticks = 0
             gc.collect()
         else:

@@ -182,10 +182,11 @@ def mac_properties(version: str) -> dict[str, Any]:
 
 
 def bundled_packages(modules: Iterable[str]) -> list[str]:
-    """Return the names of the installed packages that hold these modules."""
+    """Return the names of the installed packages that hold these modules, without our own."""
     tops = {name.split(".")[0] for name in modules}
     owners = metadata.packages_distributions()
-    return sorted({owner for top in tops for owner in owners.get(top, ())}, key=str.lower)
+    found = {owner for top in tops for owner in owners.get(top, ())}
+    return sorted(found - {"mri-fcl"}, key=str.lower)
 
 
 def lock_record(packages: Iterable[str]) -> dict[str, Any]:
@@ -195,12 +196,19 @@ def lock_record(packages: Iterable[str]) -> dict[str, Any]:
         "commit": _commit(),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "pyinstaller": metadata.version("pyinstaller"),
+        "pyinstaller": _version_of("pyinstaller"),
         "packages": {
             name: {"version": metadata.version(name), "record_sha256": _record_hash(name)}
             for name in packages
         },
     }
+
+
+def _version_of(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def write_lock(packages: Iterable[str], folder: Path) -> Path:

@@ -10,6 +10,7 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton, QWidget
 
 from core import config
+from core.data import phantom
 from core.demo import DEMO_SETTINGS
 from core.run_folder import Run
 from mrifcl_gui import preferences
@@ -62,6 +63,7 @@ def test_that_a_first_user_trains_a_network_in_under_ten_clicks(qtbot, window, m
     monkeypatch.setattr("core.demo.SUBJECTS_PER_CLASS", 3)
     monkeypatch.setattr("core.data.phantom.SPACING_MM", 4.0)
     monkeypatch.setattr("core.data.phantom.SHAPE", (40, 49, 40))
+    monkeypatch.setattr("core.data.phantom._smooth_basis", phantom._smooth_basis.__wrapped__)
     quick = config.change(DEMO_SETTINGS, {"epochs": 1, "size": 32, "count": 4})
     monkeypatch.setattr("core.demo.DEMO_SETTINGS", quick)
     window.resize(1280, 800)
