@@ -123,21 +123,23 @@ def _input_shape(settings: RunSettings, images: int) -> tuple[int, ...]:
 
 def _kept_for_backward(network: nn.Module, batch: Tensor) -> int:
     own = {id(value) for value in (*network.parameters(), *network.buffers())}
-    kept: dict[int, Tensor] = {}
+    kept: dict[int, torch.UntypedStorage] = {}
 
-    def keep(value: Tensor) -> Tensor:
+    def keep(value: Tensor) -> None:
         # Views of one piece of memory count once; what is kept here cannot move.
         if (id(value) not in own and not value.is_leaf) or value is batch:
-            kept[value.untyped_storage()._cdata] = value  # noqa: SLF001 - it has no other name
-        return value
+            storage = value.untyped_storage()
+            kept[storage._cdata] = storage  # noqa: SLF001 - it has no other name
 
-    def give_back(value: Tensor) -> Tensor:
-        return value
+    def give_back(_nothing: None) -> Tensor:
+        raise AssertionError  # nobody goes backward here
 
+    # Torch keeps what a hook returns. Were it the tensor, a layer that keeps its own output
+    # would hold itself, where Python's collector does not see it.
     with torch.autograd.graph.saved_tensors_hooks(keep, give_back):
         logits = network(batch)
     del logits
-    sizes = [value.untyped_storage().nbytes() for value in kept.values()]
+    sizes = [storage.nbytes() for storage in kept.values()]
     return sum(sizes) + 2 * max(sizes, default=0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -17,8 +18,9 @@ from core.progress import Notice
 from core.run_folder import Run
 from core.training import loop, memory
 from core.training.custom_cnn import CustomCnn2d
-from core.training.memory import is_out_of_memory
+from core.training.memory import bytes_for_training, is_out_of_memory
 from tests.core.training.test_train import train
+from tests.tiny_cohort import tiny
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -218,3 +220,15 @@ def test_that_the_least_of_all_limits_counts(linux_files):
 def test_that_this_computer_tells_its_memory():
     free = memory_of_computer.free_memory()
     assert free is None or 10_000_000 < free < 10**15
+
+
+def test_that_an_estimate_leaves_nothing_behind():
+    # torch kept each layer's output, and with it the whole network, for ever.
+    def tensors():
+        gc.collect()
+        return sum(isinstance(thing, torch.Tensor) for thing in gc.get_objects())
+
+    bytes_for_training(tiny(), 2)
+    before = tensors()
+    bytes_for_training(tiny(), 2)
+    assert tensors() == before
