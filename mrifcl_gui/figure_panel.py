@@ -107,6 +107,7 @@ class PanelItems:
         for axis in (left, self.plot.getAxis("bottom")):
             axis.fit_numbers()
         # At once, so that all below is fitted to the room that the axes leave.
+        self._give_margins_back()
         self.plot.layout.activate()
         if self._panel.equal_aspect:
             self._fit_shape()
@@ -185,6 +186,15 @@ class PanelItems:
                 best, found = float(far[nearest]), layer.ids[nearest]
         return found
 
+    def _give_margins_back(self) -> None:
+        """Start without margins where they, or the title, no longer fit into the panel."""
+        layout, room = self.plot.layout, self.plot.contentsRect()
+        needed = layout.effectiveSizeHint(Qt.SizeHint.MinimumSize)
+        if needed.width() > room.width() or needed.height() > room.height():
+            layout.setContentsMargins(0, 0, 0, 0)
+            layout.activate()
+            layout.setGeometry(room)
+
     def _fit_shape(self) -> None:
         """Leave free what an equal aspect has no use for, or the range would be widened."""
         (x_low, x_high), (y_low, y_high) = panel_limits(self._panel)
@@ -193,7 +203,9 @@ class PanelItems:
         left, top, right, bottom = layout.getContentsMargins()
         wide = self.plot.vb.rect().width() + left + right
         high = self.plot.vb.rect().height() + top + bottom
-        beside = max(0.0, wide - high * ratio) / 2
+        # A title may be wider than what is below it.
+        shape = max(high * ratio, self.plot.titleLabel.minimumWidth())
+        beside = max(0.0, wide - shape) / 2
         above = max(0.0, high - wide / ratio) / 2
         if abs(beside - left) >= 1 or abs(above - top) >= 1:
             layout.setContentsMargins(beside, above, beside, above)

@@ -37,6 +37,7 @@ from mrifcl_gui.wrapped_label import WrappedLabel
 
 _LEAST_TITLED = 140  # pixels of a picture with a line that names it
 _LEAST_PICTURE = (90, 70)  # pixels; without axes there is room for more of them
+_LEAST_NAMED_PICTURE = (120, 150)  # pixels; two lines above it
 _LEAST_PANEL = (190, 170)  # pixels; smaller panels scroll no more than they help
 _LEAST_WITH_EQUATIONS = (330, 230)
 _MARGIN, _SPACING = 4, 8
@@ -367,7 +368,7 @@ class FigureView(QWidget):
 def _least_size(panel: Panel) -> tuple[int, int]:
     """Return the pixels that a panel needs; below them the figure scrolls."""
     if _is_picture(panel):
-        return _LEAST_PICTURE
+        return _LEAST_NAMED_PICTURE if "\n" in panel.title else _LEAST_PICTURE
     has_equations = any(len(line) > 30 for line in panel.text.splitlines())
     return _LEAST_WITH_EQUATIONS if has_equations else _LEAST_PANEL
 

@@ -426,3 +426,27 @@ def test_that_4096_points_are_redrawn_in_time_for_a_slider(view, qtbot):
         view._graphics.repaint()
     # 20 ms on one core; the bound only catches a rebuild at each step.
     assert (time.perf_counter() - start) / 6 < 0.4
+
+
+def test_that_pictures_under_two_lines_keep_within_their_places(qtbot, view):
+    # As the maps: the panels are first laid out wide, then find themselves beside each other.
+    picture = Image("map", np.random.default_rng(0).random((48, 48)))
+    panels = tuple(
+        Panel(
+            title=f"sub-{number:03d} · 61\nAD → AD ✓ 100 %",
+            x=Axis(""),
+            y=Axis(""),
+            layers=(picture,),
+            equal_aspect=True,
+        )
+        for number in range(12)
+    )
+    view.resize(1200, 500)
+    view.show_figure(Figure("maps", title="Maps", panels=panels, columns=4))
+    qtbot.wait(200)
+    view.resize(580, 400)
+    qtbot.wait(300)
+    for items in view._panels:
+        place, inside = items.plot.rect(), items.plot.vb.geometry()
+        assert place.adjusted(-2, -2, 2, 2).contains(inside)
+        assert inside.height() > 80
