@@ -113,7 +113,7 @@ class Closing:
         self.session.open_paths([self.cohort("slices")])
 
     def do_slice(self) -> None:
-        self.session.cohort_opened.connect(self.on_opened_to_train)
+        self.session.cohort_opened.connect(self.on_opened_to_slice)
         self.session.open_paths([self.cohort("volumes")])
 
     def do_train(self) -> None:
@@ -151,6 +151,12 @@ class Closing:
         from tests.tiny_cohort import tiny
 
         self.session.train([tiny(epochs=400)])
+
+    def on_opened_to_slice(self, _opened: object) -> None:
+        from tests.tiny_cohort import tiny
+
+        # The volumes have 18 layers.
+        self.session.train([tiny(epochs=400, count=12)])
 
     def on_opened_to_queue(self, _opened: object) -> None:
         from tests.tiny_cohort import tiny

@@ -42,6 +42,7 @@ from mrifcl_gui.remembered_splitter import RememberedSplitter
 from mrifcl_gui.run_log_view import RunLogView
 from mrifcl_gui.run_queue import run_text
 from mrifcl_gui.task_dock import duration_text
+from mrifcl_gui.wrapped_label import WrappedLabel
 
 REDRAW_MS = 100
 MOST_EPOCHS_KEPT = 400
@@ -84,7 +85,7 @@ class LiveRunView(QWidget):
         self.slider = QSlider(Qt.Orientation.Horizontal, self)
         self.slider_text = QLabel(self)
         self.newest_button = QPushButton(self.tr("Newest"), self)
-        self.pace = QLabel(self)
+        self.pace = WrappedLabel("", self)
         self.log = RunLogView(self)
         self.message = QLabel(self)
         self.alert = AlertLabel(self)

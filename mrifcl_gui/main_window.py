@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QMainWindow,
     QMessageBox,
+    QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -33,6 +34,7 @@ from PySide6.QtWidgets import (
 from core.errors import CohortError, ScanError, SettingsError
 from mrifcl_gui import preferences
 from mrifcl_gui.dropped_paths import drop_words, local_paths
+from mrifcl_gui.elided_label import ElidedLabel
 from mrifcl_gui.messages import show_error
 from mrifcl_gui.place_rail import PLACES, PlaceRail
 from mrifcl_gui.viewer_layout import ViewerLayout
@@ -291,7 +293,9 @@ class MainWindow(QMainWindow):
     def _build_status(self) -> None:
         from mrifcl_gui.about import device_text
 
-        self._cohort_status = QLabel(self.tr("No cohort"), self)
+        self._cohort_status = ElidedLabel(self.tr("No cohort"), self)
+        usual = QSizePolicy.Policy.Preferred
+        self._cohort_status.setSizePolicy(usual, usual)
         self._run_status = QLabel(self)
         # In one short phrase; what to do about it is said in full on pointing.
         whole = device_text()

@@ -12,7 +12,6 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QPalette, QStandardItemModel
 from PySide6.QtWidgets import (
     QComboBox,
-    QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -33,11 +32,11 @@ from mrifcl_gui.grid_choice import GridChoice
 from mrifcl_gui.live_run_view import LiveRunView
 from mrifcl_gui.precision_field import PrecisionField
 from mrifcl_gui.run_queue import RunQueueView, RunState
-from mrifcl_gui.scrolling_page import scrolling
+from mrifcl_gui.scrolling_page import DownwardsScroll, scrolling
 from mrifcl_gui.theme import TITLE, scaled, set_type
 from mrifcl_gui.weights_field import WeightsStates, dropped_weights
 
-LEFT_WIDTH = 376
+LEFT_WIDTH = 384
 EMPTY_WIDTH = 440
 SETTLE_MS = 300
 FRONT_FIELDS = ("epochs", "mode", "seed", "learning_rate", "batch", "weights")
@@ -292,10 +291,7 @@ class TrainingPanel(QWidget):
         self.form.add_below("precision", self.precision)
         layout.addWidget(self.form)
         layout.addStretch(1)
-        scroll = QScrollArea(self)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll = DownwardsScroll(self)
         scroll.setWidget(inside)
         return scroll
 

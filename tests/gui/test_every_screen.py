@@ -30,7 +30,7 @@ def material(tmp_path_factory):
     """Tiny cohorts of volumes and of pictures, and tiny runs of slices and of cubes."""
     folder = tmp_path_factory.mktemp("screens")
     pictures = make_cohort(folder / "pictures")
-    volumes = make_volume_cohort(folder / "volumes")
+    volumes = make_volume_cohort(folder / "volumes", shape=(20, 24, 40))
     runs = folder / "data" / "runs"
     flat = tuple(train_run(pictures, runs, mode=mode) for mode in ("subject", "slice"))
     cubes = drive(tasks.train(volumes.folder, tiny_cubes(), runs))
