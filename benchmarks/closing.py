@@ -62,7 +62,8 @@ def prepare(folder: Path) -> None:
 
     scanned = make_cohort(folder / "slices")
     train_run(scanned, folder / "runs", epochs=4)
-    make_volume_cohort(folder / "volumes", subjects=10)
+    # Thick enough for the 30 slices that the window shows and the network sees.
+    make_volume_cohort(folder / "volumes", subjects=10, shape=(20, 24, 40))
     make_folder(folder / "many", subjects=60, slices=20, size=16)
 
 
@@ -113,7 +114,7 @@ class Closing:
         self.session.open_paths([self.cohort("slices")])
 
     def do_slice(self) -> None:
-        self.session.cohort_opened.connect(self.on_opened_to_slice)
+        self.session.cohort_opened.connect(self.on_opened_to_train)
         self.session.open_paths([self.cohort("volumes")])
 
     def do_train(self) -> None:
@@ -151,12 +152,6 @@ class Closing:
         from tests.tiny_cohort import tiny
 
         self.session.train([tiny(epochs=400)])
-
-    def on_opened_to_slice(self, _opened: object) -> None:
-        from tests.tiny_cohort import tiny
-
-        # The volumes have 18 layers.
-        self.session.train([tiny(epochs=400, count=12)])
 
     def on_opened_to_queue(self, _opened: object) -> None:
         from tests.tiny_cohort import tiny
