@@ -30,8 +30,10 @@ class Collector(QObject):
     def begin(self) -> None:
         """Collect by the timer."""
         gc.disable()
-        self._is_ending = False
-        self._timer.start(INTERVAL_MS)
+        if self._is_ending or not self._timer.isActive():
+            # Else jobs that begin one after the other would put it off for ever.
+            self._is_ending = False
+            self._timer.start(INTERVAL_MS)
 
     def end(self) -> None:
         """Give the work back to Python, once nothing else is under way in this thread.
