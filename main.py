@@ -15,12 +15,14 @@ def main(arguments: list[str] | None = None) -> int:
     from core.process_start import prepare_process
 
     prepare_process()
+    is_program = arguments is None
     if not given:
-        return _window([], is_program=arguments is None)
+        return _window([], is_program=is_program)
     from core.child_process import is_child_call, serve_as_child
 
     if is_child_call(given):
         return serve_as_child(given)
+    _keep_memory(is_program=is_program)  # not of a child: it has a limit of its own
     if given[:1] == ["--training-rank"]:  # its module loads torch
         from core.training.ranks import serve_as_rank
 
@@ -38,17 +40,26 @@ def main(arguments: list[str] | None = None) -> int:
         if not window_on:
             return status
         given = [str(path) for path in window_on]
-    return _window(given, is_program=arguments is None)
+    return _window(given, is_program=is_program)
 
 
 def _window(paths: list[str], *, is_program: bool) -> int:
     """Open the window; as a program, end the process with it."""
+    _keep_memory(is_program=is_program)
     from mrifcl_gui.app import leave, run_window
 
     status = run_window(paths, leaves=is_program)
     if is_program:
         leave(status)
     return status
+
+
+def _keep_memory(*, is_program: bool) -> None:
+    """Say what this process does with memory that it has freed; before any thread of it."""
+    if is_program:
+        from core.allocator import keep_freed_memory
+
+        keep_freed_memory()
 
 
 def _self_test(arguments: list[str]) -> int:

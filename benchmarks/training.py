@@ -1,8 +1,9 @@
 """Training speed beside two other loops, in one run and one thread.
 
-``bare`` is forward, backward and step on one batch that lies ready in memory; ``naive`` is
-the loop of a tutorial: ImageFolder, DataLoader, contiguous images. All three take turns, a
-few batches each, and CPU time is counted, so that a busy machine does little harm.
+``bare`` is forward, backward and step on one batch that lies ready in memory, in the same
+process as ours; ``naive`` is the loop of a tutorial: ImageFolder, DataLoader, contiguous images,
+in a plain Python process of its own (ours keeps freed memory: `core/allocator.py`). All three
+take turns, a few batches each, and CPU time is counted, so that a busy machine does little harm.
 
     python -m benchmarks.training [--network googlenet --batch 16 --rounds 12]
 """
@@ -10,10 +11,12 @@ few batches each, and CPU time is counted, so that a busy machine does little ha
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +26,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from core import config, tasks
+from core.allocator import keep_freed_memory
 from core.config import RunSettings
 from core.progress import BatchDone, run_to_end
 from core.training.network import build_network
@@ -90,6 +94,14 @@ def naive_steps(folder: Path, settings: RunSettings) -> Iterator[None]:
             yield None
 
 
+def serve_naive(folder: Path, settings: RunSettings, pipe: Connection) -> None:
+    """Do as many batches as the pipe asks for, and send the CPU seconds of one; 0 ends it."""
+    torch.set_num_threads(1)
+    steps = naive_steps(folder, settings)
+    while n := pipe.recv():
+        pipe.send(timed(steps, n))
+
+
 def ready_network(settings: RunSettings) -> nn.Module:
     """Return the network that is measured, in training mode."""
     torch.manual_seed(0)
@@ -119,8 +131,16 @@ def timed(steps: Iterator[None], n: int) -> float:
     return (time.process_time() - began) / n
 
 
+def asked(pipe: Connection, n: int) -> float:
+    """Let the other process do ``n`` batches; return its CPU seconds of one."""
+    pipe.send(n)
+    seconds: float = pipe.recv()
+    return seconds
+
+
 def main() -> None:
     """Measure and print."""
+    keep_freed_memory()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--network", default="googlenet")
     parser.add_argument("--batch", type=int, default=16)
@@ -130,23 +150,31 @@ def main() -> None:
     torch.set_num_threads(1)
     values = {"network": given.network, "batch": given.batch, "epochs": 1, "device": "cpu"}
     settings = config.change(RunSettings(), values)
-    needed = (given.rounds + 2) * given.each * given.batch
+    needed = (given.rounds + 3) * given.each * given.batch
     with tempfile.TemporaryDirectory() as folder:
         # Half of the slices are the training part.
         subjects = -(-needed // 16) + 4
         pictures = write_pictures(Path(folder) / "noise", subjects=subjects, slices=16)
-        loops = {
-            "ours": our_steps(pictures, settings),
-            "bare": bare_steps(settings),
-            "naive": naive_steps(pictures, settings),
+        here, there = multiprocessing.Pipe()
+        other = multiprocessing.get_context("spawn").Process(
+            target=serve_naive, args=(pictures, settings, there), daemon=True
+        )
+        other.start()
+        ours, bare = our_steps(pictures, settings), bare_steps(settings)
+        loops: dict[str, Callable[[], float]] = {
+            "ours": lambda: timed(ours, given.each),
+            "bare": lambda: timed(bare, given.each),
+            "naive": lambda: asked(here, given.each),
         }
-        for steps in loops.values():
-            timed(steps, given.each)  # warm up
+        for take_turn in loops.values():  # warm up
+            take_turn(), take_turn()
         # Forth and back, so that none always comes after the same other one.
         rounds = [
-            {name: timed(loops[name], given.each) for name in list(loops)[:: (-1) ** number]}
+            {name: loops[name]() for name in list(loops)[:: (-1) ** number]}
             for number in range(given.rounds)
         ]
+        here.send(0)
+        other.join()
     print(f"{given.network}, batch {given.batch}, one thread, {given.rounds} rounds")
     for name in loops:
         median = statistics.median(each[name] for each in rounds)

@@ -13,6 +13,7 @@ from typing import Any
 from PySide6.QtCore import QObject, QThread, Signal
 from shiboken6 import isValid
 
+from core.allocator import give_back_memory
 from core.errors import MriFclError
 from core.progress import BatchDone, Operation, Progress
 from mrifcl_gui.garbage import collector
@@ -133,6 +134,8 @@ class Job(QThread):
             else:
                 self._outcome = ("succeeded", result)
                 self.succeeded.emit(result)
+        finally:
+            give_back_memory()
 
     def _on_finished(self) -> None:
         _held.discard(self)
