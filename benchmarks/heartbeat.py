@@ -29,6 +29,7 @@ from PySide6.QtCore import QObject, Qt, QTimer
 from PySide6.QtWidgets import QApplication
 
 from core import config
+from core.allocator import keep_freed_memory
 from core.config import RunSettings
 from core.progress import BatchDone, EpochMetrics
 from mrifcl_gui.job import cancel_and_wait, running_jobs
@@ -199,6 +200,7 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=20_000)
     parser.add_argument("--only", default="rest,load_torch,scan,train,export")
     given = parser.parse_args()
+    keep_freed_memory()  # as the program does at its start
     app = QApplication.instance() or QApplication([])
     apply_theme(app)
     is_over = False

@@ -36,6 +36,7 @@ from PySide6.QtWidgets import QApplication
 
 from benchmarks.heartbeat import wait_until, write_slices
 from core import config
+from core.allocator import keep_freed_memory
 from core.config import RunSettings
 from core.data.phantom import simulate_cohort
 from core.progress import EpochMetrics, run_to_end
@@ -268,6 +269,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--out", type=Path, help="a CSV with one line a round")
     given = parser.parse_args()
+    keep_freed_memory()  # as the program does at its start
     app = QApplication.instance() or QApplication([])
     apply_theme(app)
     readings: list[Reading] = []
