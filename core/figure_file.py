@@ -15,7 +15,7 @@ from core.errors import MriFclError, SettingsError
 from core.figure import Figure, Table
 from core.figure_drawing import draw_figure, matplotlib_settings
 from core.figure_layout import FOOTER as FOOTER  # so that the door names all it prints
-from core.progress import Operation, Progress
+from core.progress import Operation, Progress, run_to_end
 
 FORMATS = ("png", "svg", "csv")
 # Least and largest width on paper (mm), and resolution (pixels an inch), that can be asked for.
@@ -52,13 +52,33 @@ def write_figure(
     OSError
         As the file system gives it.
     """
+    steps = write_in_steps(figure, folder, formats=formats, width_mm=width_mm, dpi=dpi)
+    return run_to_end(steps)
+
+
+def write_in_steps(
+    figure: Figure,
+    folder: Path,
+    *,
+    formats: Sequence[str] = FORMATS,
+    width_mm: float = 180,
+    dpi: int = 300,
+    progress: Progress | None = None,
+) -> Operation[list[Path]]:
+    """Write as :func:`write_figure`, and tell ``progress`` again after each of its parts.
+
+    A large figure takes seconds: between its parts it can be cancelled. Nothing is written
+    before all is drawn.
+    """
     paths = [folder / f"{figure.name}.{suffix}" for suffix in formats]
     for path in paths:
         _check_suffix(path, FORMATS)
-    for path, content in zip(
-        paths, figure_contents(figure, formats, width_mm=width_mm, dpi=dpi), strict=True
-    ):
-        atomic_file.write_bytes(path, content)
+    contents: dict[str, bytes] = {}
+    for suffix, content in _drawn(figure, formats, width_mm=width_mm, dpi=dpi):
+        contents[suffix] = content
+        yield progress or Progress(f"Drawing {figure.name}", len(contents), len(formats))
+    for path, suffix in zip(paths, formats, strict=True):
+        atomic_file.write_bytes(path, contents[suffix])
     return paths
 
 
@@ -84,18 +104,29 @@ def figure_contents(
 
     PNG and SVG are of one drawing: they cannot differ, and laying it out takes longest.
     """
-    contents: dict[str, bytes] = {}
+    contents = dict(_drawn(figure, formats, width_mm=width_mm, dpi=dpi))
+    return [contents[suffix] for suffix in formats]
+
+
+def _drawn(
+    figure: Figure, formats: Sequence[str], *, width_mm: float, dpi: int
+) -> Iterator[tuple[str, bytes]]:
+    """Give each format and its file's bytes as soon as it is there."""
     if "csv" in formats:
         table = figure.table()
-        contents["csv"] = text_file.csv_text(table.columns, table.rows).encode()
+        yield "csv", text_file.csv_text(table.columns, table.rows).encode()
     if {"png", "svg"} & set(formats):
         with matplotlib_settings():
             drawing = draw_figure(figure, width_mm=width_mm)
-            if "svg" in formats:
-                contents["svg"] = _printed_svg(drawing)
-            if "png" in formats:
-                contents["png"] = _printed_png(drawing, dpi)
-    return [contents[suffix] for suffix in formats]
+    # The settings are set anew each time: they are the process's, and others draw meanwhile.
+    if "svg" in formats:
+        with matplotlib_settings():
+            content = _printed_svg(drawing)
+        yield "svg", content
+    if "png" in formats:
+        with matplotlib_settings():
+            content = _printed_png(drawing, dpi)
+        yield "png", content
 
 
 def save_figure(

@@ -268,12 +268,13 @@ def write_maps(run_folder: Path, subject: str, shown: str, out: Path) -> Operati
     try:
         pages = range(0, len(maps), _SLICES_A_FIGURE)
         for number, start in enumerate(pages, start=1):
-            yield Progress("Drawing figures", number - 1, len(pages))
+            progress = Progress("Drawing figures", number - 1, len(pages))
+            yield progress
             part = maps.taken(range(start, min(start + _SLICES_A_FIGURE, len(maps))))
             figure = map_figures.maps_grid(run, part, shown=shown)
             name = f"maps_{_stem(subject)}_{_stem(shown)}"
             named = _named(figure, f"{name}_{number}" if len(pages) > 1 else name)
-            figures += figure_file.write_figure(named, out)
+            figures += yield from figure_file.write_in_steps(named, out, progress=progress)
         table = activation_map.facts_table(run, rows)
         tables.append(out / f"maps_{_stem(subject)}_slices.csv")
         table.write(tables[-1])

@@ -109,11 +109,13 @@ def write_analysis(
     figures, tables = list[Path](), list[Path]()
     makers = list(run_figures(run))
     for done, make in enumerate(makers):
-        yield Progress("Drawing figures", done, len(makers))
+        progress = Progress("Drawing figures", done, len(makers))
+        yield progress
         try:
             figure = yield from finished(make())
-            folder = out / "figures"
-            figures += figure_file.write_figure(figure, folder, width_mm=width_mm, dpi=dpi)
+            figures += yield from figure_file.write_in_steps(
+                figure, out / "figures", width_mm=width_mm, dpi=dpi, progress=progress
+            )
         except AnalysisError as error:
             yield Notice(str(error))
     for make_table in run_tables(run):
@@ -139,9 +141,10 @@ def write_comparison(runs: Sequence[Run], out: Path) -> Operation[tuple[Table, A
         item.write(tables[-1])
     makers = comparison_figures(runs)
     for done, make in enumerate(makers):
-        yield Progress("Drawing figures", done, len(makers))
+        progress = Progress("Drawing figures", done, len(makers))
+        yield progress
         try:
-            figures += figure_file.write_figure(make(), out)
+            figures += yield from figure_file.write_in_steps(make(), out, progress=progress)
         except AnalysisError as error:
             yield Notice(str(error))
     return table, AnalysisFiles(tuple(figures), tuple(tables))

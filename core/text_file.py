@@ -14,6 +14,8 @@ from core import atomic_file
 
 # A spreadsheet runs a text cell that begins with one of these.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# What a cell may hold only in quotes, as the separator.
+_QUOTED = ('"', "\r", "\n")
 
 Cell = str | int | float | bool | None
 
@@ -25,6 +27,11 @@ def csv_cell(value: Any) -> str:  # noqa: ANN401 - any cell value, numpy scalars
     ``true`` and ``false``. Only text is neutralised (an apostrophe before a
     formula's first character), so numbers read back equal.
     """
+    kind = type(value)  # the usual ones first: a figure of pixels has millions of cells
+    if kind is float:
+        return repr(value) if value == value else ""
+    if kind is int:
+        return str(value)
     if value is None:
         return ""
     if isinstance(value, bool | np.bool_):
@@ -65,7 +72,11 @@ def _csv_line(values: Sequence[Any]) -> str:
 def _joined(cells: Sequence[str], *, separator: str) -> str:
     # Not csv.writer: before Python 3.13 it leaves a carriage return unquoted where lines
     # end with "\\n" alone, and such a table does not read back.
-    marks = f'{separator}"\r\n'
+    line = separator.join(cells)
+    is_plain = line.count(separator) == len(cells) - 1 and not any(m in line for m in _QUOTED)
+    if is_plain and line:
+        return line + "\n"
+    marks = (separator, *_QUOTED)
     quoted = [
         '"' + cell.replace('"', '""') + '"' if any(mark in cell for mark in marks) else cell
         for cell in cells
