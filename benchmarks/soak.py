@@ -36,7 +36,7 @@ from PySide6.QtWidgets import QApplication
 
 from benchmarks.heartbeat import wait_until, write_slices
 from core import config
-from core.allocator import keep_freed_memory
+from core.allocator import give_back_memory, keep_freed_memory
 from core.config import RunSettings
 from core.data.phantom import simulate_cohort
 from core.progress import EpochMetrics, run_to_end
@@ -222,6 +222,8 @@ def open_files() -> int:
 def read(number: int, began: float) -> Reading:
     """Return what the program holds now."""
     gc.collect()
+    # Else up to 256 MB of what is free may be counted: that is little to give back.
+    give_back_memory(at_least=0)
     app = QApplication.instance()
     tops = app.topLevelWidgets()
     return Reading(

@@ -39,8 +39,13 @@ def keep_freed_memory() -> bool:
     return all([library.mallopt(name, value) for name, value in settings])
 
 
-def give_back_memory() -> bool:
+def give_back_memory(*, at_least: int = _WORTH_WHILE) -> bool:
     """Give the system what is free, where that may be much; after a piece of work.
+
+    Parameters
+    ----------
+    at_least : int
+        Bytes that must have been added since the last time.
 
     Returns
     -------
@@ -49,7 +54,7 @@ def give_back_memory() -> bool:
     """
     global _least_resident
     resident = _resident()
-    if resident < _least_resident + _WORTH_WHILE or (library := _c_library()) is None:
+    if resident < _least_resident + at_least or (library := _c_library()) is None:
         return False
     library.malloc_trim(0)
     _least_resident = _resident()
