@@ -127,7 +127,7 @@ def row_sum_drift_figure(run: Run) -> Figure:
                 text=text,
             ),
         ),
-        caption=f"{NULL_SOURCE} Weight decay shrinks it.",
+        caption=f"{NULL_SOURCE} Weight decay shrinks it; Adam moves it for three classes or more.",
         warning=run.warning,
         badges=(conserved_badge(run),),
     )

@@ -9,10 +9,7 @@ import click
 
 from core import figure_file, tasks
 from core.cli.command_group import PrintPage, cli
-from core.cli.options import (
-    json_option,
-    path_type,
-)
+from core.cli.options import NumberRange, json_option, path_type
 from core.cli.run_records import claims_on, compare_row
 from core.cli.terminal import drive, print_table, say
 from core.report_contents import CONTENT_TITLES, TIME_LAPSES, ReportContents
@@ -35,7 +32,7 @@ _FILE_WORDS = {"report": "Report", "pdf": "PDF", "zip": "ZIP"}
 @click.option(
     "--width",
     "width_mm",
-    type=click.FloatRange(*figure_file.WIDTHS_MM),
+    type=NumberRange(*figure_file.WIDTHS_MM),
     default=180,
     show_default=True,
     help="Width of the figures on paper in mm.",
@@ -266,7 +263,7 @@ def fit(
 )
 @click.option(
     "--speed",
-    type=click.FloatRange(0.1, 50),
+    type=NumberRange(0.1, 50),
     default=5.0,
     show_default=True,
     help="Epochs a second.",

@@ -11,6 +11,7 @@ import click
 from core import config
 from core.config import RunSettings, SettingField, setting_fields
 from core.errors import MriFclError
+from core.typed_number import read_number
 
 Command = Callable[..., Any]
 # What the 3-D CNN sees of a scan depends on these beside those of slices.
@@ -59,6 +60,24 @@ def chosen_settings(options: dict[str, Any], preset: str = "recommended") -> Run
     """Return the preset's settings, changed by the options that were given."""
     base = config.change(RunSettings(), config.PRESETS[preset])
     return config.change(base, {key: value for key, value in options.items() if value is not None})
+
+
+class NumberRange(click.FloatRange):
+    """A number within bounds, typed with comma or point as in the settings."""
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - text, or the default
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> float:
+        """Return ``value`` as a number; click tells the user where it is none."""
+        if isinstance(value, str):
+            try:
+                value = read_number(value)
+            except ValueError:
+                self.fail(f"'{value}' is no number. Write it as 0.5 or 0,5.", param, ctx)
+        return float(super().convert(value, param, ctx))
 
 
 path_type = click.Path(path_type=Path)

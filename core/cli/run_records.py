@@ -19,7 +19,8 @@ def say_run(path: Path, *, json: bool) -> None:
     measured = run.record["accuracy"]
     sentences = [
         f"Accuracy: train {percent(measured['train'])}, validation "
-        f"{percent(measured['validation'])}, test {percent(measured['test'])} of slices, "
+        f"{percent(measured['validation'])}, test {percent(measured['test'])} of "
+        f"{run.settings.items}, "
         f"{percent(measured['test_by_subject'])} of subjects."
     ]
     if run.warning:

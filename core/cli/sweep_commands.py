@@ -11,6 +11,7 @@ from core import tasks
 from core.cli.command_group import cli
 from core.cli.options import (
     ROW_SETTINGS,
+    NumberRange,
     chosen_settings,
     json_option,
     path_type,
@@ -94,14 +95,14 @@ def paper(
 @click.option("--ray-address", default="", help="Train on this Ray cluster: auto, or HOST:PORT.")
 @click.option(
     "--cpus-per-run",
-    type=click.FloatRange(0.1, 1024),
+    type=NumberRange(0.1, 1024),
     default=1.0,
     show_default=True,
     help="With Ray: CPUs that each run takes.",
 )
 @click.option(
     "--gpus-per-run",
-    type=click.FloatRange(0, 64),
+    type=NumberRange(0, 64),
     default=0.0,
     show_default=True,
     help="With Ray: GPUs that each run takes; 0.5 puts two on one.",

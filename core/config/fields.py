@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from core.config.run_settings import RunSettings
 from core.errors import SettingsError
+from core.typed_number import read_number, read_whole_number
 
 
 @dataclass(frozen=True)
@@ -171,10 +172,7 @@ def _as_kind(kind: type, value: Any) -> Any:  # noqa: ANN401 - text or a typed v
     if isinstance(value, bool):
         raise ValueError(value)
     if isinstance(value, str):
-        text = value.strip()
-        if text.count(",") + text.count(".") > 1 or "_" in text:
-            raise ValueError(value)
-        value = float(text.replace(",", "."))
+        return read_whole_number(value) if kind is int else read_number(value)
     if kind is int:
         if not float(value).is_integer():
             raise ValueError(value)

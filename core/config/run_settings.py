@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.config.cutting import CubeSettings, Cut, SliceSettings
+from core.config.networks import CUSTOM_CNNS
 from core.config.splitting import SplitSettings
 from core.config.training import TrainSettings
 
@@ -32,7 +33,11 @@ class RunSettings:
         training = self.training
         if training.learning_rate is not None:
             return training.learning_rate
-        return {"vgg19": 1e-4, "cnn2d": 1e-2, "cnn3d": 1e-2}.get(training.network, 1e-3)
+        if training.network == "vgg19":
+            return 1e-4
+        # Ours, for SGD: a step of Adam is as long as the rate, however small the gradient.
+        is_large = training.network in CUSTOM_CNNS and training.optimiser == "sgd"
+        return 1e-2 if is_large else 1e-3
 
     @property
     def batch(self) -> int:
@@ -48,8 +53,13 @@ class RunSettings:
 
     @property
     def items(self) -> str:
-        """What the network sees, in the plural: slices, or cubes."""
-        return "cubes" if self.sees_cubes else "slices"
+        """What is counted, in the plural: slices, or whole scans for the 3-D CNN."""
+        return f"{self.item}s"
+
+    @property
+    def item(self) -> str:
+        """What the network sees at once: a slice, or a whole scan as a cube."""
+        return "scan" if self.sees_cubes else "slice"
 
     @property
     def cut(self) -> Cut:
@@ -68,6 +78,7 @@ class RunSettings:
 # What the authors' tool does by default where the paper is silent (domain.md, section 2).
 PAPER_PRESET: dict[str, Any] = {
     "batch": 128,
+    "optimiser": "sgd",
     "momentum": 0.9,
     "weight_decay": 1e-4,
     "shuffle": "once",

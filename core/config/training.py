@@ -34,7 +34,7 @@ class TrainSettings:
     learning_rate: float | None = setting(
         None,
         "Learning rate",
-        "Initial step of SGD. Empty: the paper's, 1e-4 for VGG-19 and 1e-3 for the others (custom CNNs 1e-2).",
+        "Initial step of the optimiser. Empty: the paper's, 1e-4 for VGG-19 and 1e-3 for the others (custom CNNs 1e-2; with Adam 1e-3).",
         low=0,
         low_open=True,
         high=10,
@@ -42,7 +42,7 @@ class TrainSettings:
     batch: int | None = setting(
         None,
         "Batch",
-        "Slices (whole scans for the 3-D CNN) in one step of SGD. Empty: 32, and 8 for the 3-D CNN.",
+        "Slices (whole scans for the 3-D CNN) in one step. Empty: 32, and 8 for the 3-D CNN.",
         low=1,
         high=4096,
         unit="slices",
@@ -121,13 +121,26 @@ class TrainSettings:
         heading="Network",
         networks=("cnn3d",),
     )
+    optimiser: Literal["sgd", "adam"] = setting(
+        "sgd",
+        "Optimiser",
+        "SGD with momentum, as in the paper, or Adam. Adam keeps the sum of the FCL's rows for two classes only.",
+        advanced=True,
+        heading="Learning",
+    )
     momentum: float = setting(
-        0.9, "Momentum", "Of SGD.", low=0, high=0.999, advanced=True, heading="Learning"
+        0.9,
+        "Momentum",
+        "Of SGD. With Adam it is beta 1, the memory of its mean gradient; beta 2 is 0.999.",
+        low=0,
+        high=0.999,
+        advanced=True,
+        heading="Learning",
     )
     weight_decay: float = setting(
         0.0,
         "Weight decay",
-        "L2 factor of SGD. 0 keeps the sum of the FCL's rows exactly; the paper preset has 1e-4.",
+        "L2 factor, added to the gradient (with Adam too: it is not AdamW's). 0 keeps the sum of the FCL's rows exactly under SGD; the paper preset has 1e-4.",
         low=0,
         high=1,
         advanced=True,

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.config import RunSettings
+from core.training.dataset import Drawn
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,9 @@ class Augmentation:
     intensity : float
         Largest change of brightness and contrast, as a fraction.
     seed : int
-        With the epoch and the row it rules what a slice is given, so that the batch it
-        is in, the device and a resumed run make no difference.
+        With the epoch, the row and how often that came before in the epoch it rules what a
+        slice is given, so that the batch it is in, the device and a resumed run make no
+        difference.
     """
 
     flip: bool
@@ -37,10 +38,13 @@ class Augmentation:
     intensity: float
     seed: int
 
-    def apply(self, pixels: Tensor, rows: NDArray[np.int64], epoch: int) -> Tensor:
+    def apply(self, pixels: Tensor, drawn: Drawn, epoch: int) -> Tensor:
         """Return changed pixels, uint8, of the same shape (N, H, W), or (N, D, H, W)."""
         draws = np.stack(
-            [np.random.default_rng([self.seed, 11, epoch, row]).random(7) for row in rows]
+            [
+                np.random.default_rng(self._key(epoch, row, repeat)).random(7)
+                for row, repeat in zip(drawn.rows, drawn.repeats, strict=True)
+            ]
         )
         u = torch.from_numpy(draws).float().to(pixels.device)
         images = pixels.unsqueeze(1).float()
@@ -55,6 +59,12 @@ class Augmentation:
         # What lay outside the slice stays black: no brain is made where there is none.
         changed = torch.where(moved > 0, changed, moved)
         return changed.round().clamp(0, 255).to(torch.uint8).squeeze(1)
+
+    def _key(self, epoch: int, row: np.int64, repeat: np.int64) -> list[int]:
+        """Return what rules the change of one slice, each time it is drawn anew."""
+        key = [self.seed, 11, epoch, int(row)]
+        # The first time without a number: every run without repeats is as it always was.
+        return [*key, int(repeat)] if repeat else key
 
     def _matrices(self, u: Tensor, dimensions: int) -> Tensor:
         """Return where each output pixel comes from, (N, 2, 3) or (N, 3, 4), of draws (N, 7)."""

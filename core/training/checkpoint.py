@@ -24,6 +24,7 @@ from core.disk_space import room_for_run
 from core.errors import RunError
 from core.run_folder import FcHistory, Run, RunWriter, recorded_sums, set_aside
 from core.training.network import fcl_of
+from core.training.optimiser import numbers_kept
 from core.training.state import Training
 from core.training.weights_file import check_weights_file
 
@@ -190,8 +191,7 @@ def bytes_needed(network: nn.Module, settings: TrainSettings) -> int:
     learning = whole
     if settings.regime == "frozen":
         learning = sum(value.nbytes for value in fcl_of(network, settings.network).parameters())
-    # SGD with momentum keeps one more number for each weight.
-    checkpoint = learning * 2 if settings.momentum else learning
+    checkpoint = learning * (1 + numbers_kept(settings))
     return room_for_run(checkpoint_bytes=checkpoint, network_bytes=whole)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -43,6 +45,36 @@ class TrainingData:
         """Return what a person calls a slice: its scan and number."""
         scan = str(self.slices.scan[row])
         return scan if self.slices.are_cubes else f"{scan} slice {self.slices.number[row]}"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Slices in the order in which training sees them.
+
+    Attributes
+    ----------
+    rows : ndarray, shape (n,), int
+    repeats : ndarray, shape (n,), int
+        How often each slice came before in the same epoch: 0, but for balanced sampling.
+    """
+
+    rows: NDArray[np.int64]
+    repeats: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, places: slice | NDArray[np.int64]) -> Drawn:
+        return Drawn(self.rows[places], self.repeats[places])
+
+
+def draws_of(order: NDArray[np.int64]) -> Drawn:
+    """Return the rows of an epoch's ``order``, and how often each of them came before."""
+    by_row = np.argsort(order, kind="stable")
+    ascending = order[by_row]
+    repeats = np.empty(len(order), np.int64)
+    repeats[by_row] = np.arange(len(order)) - np.searchsorted(ascending, ascending)
+    return Drawn(order, repeats)
 
 
 def batch_bounds(n: int, size: int, *, least: int = 2) -> list[tuple[int, int]]:

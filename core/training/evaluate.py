@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import logging
+import traceback
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from core.progress import Event, Operation, Progress
+from core.progress import Notice, Operation, Progress
 from core.run_folder import Features
 from core.training.dataset import TrainingData, batch_bounds
 from core.training.engine import Engine
 from core.training.feed import Feed
+from core.training.memory import is_out_of_memory
+from core.training.short_memory import AtOnce
+
+logger = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -23,10 +28,16 @@ def evaluate(
     engine: Engine,
     *,
     batch: int,
+    at_once: AtOnce,
     what: str,
-) -> Generator[Event, None, NDArray[np.float32]]:
-    """Return logits (n, K) of ``rows``, ``module`` in evaluation mode."""
-    logits, _ = yield from _forward(module, None, feed, rows, engine, batch=batch, what=what)
+) -> Operation[NDArray[np.float32]]:
+    """Return logits (n, K) of ``rows``, ``module`` in evaluation mode.
+
+    Where memory is short, a batch goes through in pieces of ``at_once``, which is then halved.
+    """
+    logits, _ = yield from _forward(
+        module, None, feed, rows, engine, batch=batch, at_once=at_once, what=what
+    )
     return logits
 
 
@@ -66,10 +77,21 @@ def extract_features(
     engine: Engine,
     *,
     batch: int,
+    at_once: AtOnce,
 ) -> Operation[Features]:
-    """Return penultimate features and logits of every slice of the cohort."""
+    """Return penultimate features and logits of every slice of the cohort.
+
+    Where memory is short, a batch goes through in pieces of ``at_once``, which is then halved.
+    """
     logits, penultimate = yield from _forward(
-        module, fcl, feed, data.all_rows, engine, batch=batch, what="Reading features"
+        module,
+        fcl,
+        feed,
+        data.all_rows,
+        engine,
+        batch=batch,
+        at_once=at_once,
+        what="Reading features",
     )
     assert penultimate is not None
     slices, split = data.slices, data.split
@@ -87,10 +109,15 @@ def extract_features(
 
 @torch.no_grad()
 def _forward_batch(
-    module: nn.Module, fcl: nn.Linear | None, inputs: Tensor, engine: Engine
-) -> tuple[Tensor, Tensor | None]:
+    module: nn.Module,
+    fcl: nn.Linear | None,
+    feed: Feed,
+    rows: NDArray[np.int64],
+    engine: Engine,
+) -> tuple[Tensor, Tensor]:
     """Return logits and, where ``fcl`` is given, what entered it, on the CPU."""
     seen: list[Tensor] = []
+    inputs = feed.batch(rows)
 
     def look(_module: nn.Module, given: tuple[Tensor, ...]) -> None:
         seen.append(given[0].detach().float().cpu())
@@ -103,7 +130,7 @@ def _forward_batch(
     finally:
         if hook is not None:
             hook.remove()
-    return logits_NK.float().cpu(), seen[0] if seen else None
+    return logits_NK.float().cpu(), seen[0] if seen else torch.empty(0)
 
 
 def _forward(
@@ -114,8 +141,9 @@ def _forward(
     engine: Engine,
     *,
     batch: int,
+    at_once: AtOnce,
     what: str,
-) -> Generator[Event, None, tuple[NDArray[np.float32], NDArray[np.float32] | None]]:
+) -> Operation[tuple[NDArray[np.float32], NDArray[np.float32] | None]]:
     """Return logits and, where ``fcl`` is given, what entered it; batches are shared out."""
     seen: list[Tensor] = []
     logits: list[Tensor] = []
@@ -124,14 +152,41 @@ def _forward(
     own = bounds[engine.rank :: engine.count]
     for done, (start, stop) in enumerate(own):
         yield Progress(what, done, len(own))
-        with torch.no_grad():
-            inputs = feed.batch(rows[start:stop])
-        logits_NK, entered = _forward_batch(module, fcl, inputs, engine)
-        logits.append(logits_NK)
-        if entered is not None:
-            seen.append(entered)
+        passed = None
+        while passed is None:
+            passed = _try_batch(module, fcl, feed, rows[start:stop], engine, at_once=at_once)
+            if passed is None:  # the traceback, which held tensors, is gone by now
+                yield Notice(at_once.halve(feed, engine.device, what=what))
+        logits.append(passed[0])
+        seen.append(passed[1])
     whole = _together(logits, own, len(rows), engine)
     return whole, _together(seen, own, len(rows), engine) if fcl else None
+
+
+def _try_batch(
+    module: nn.Module,
+    fcl: nn.Linear | None,
+    feed: Feed,
+    rows: NDArray[np.int64],
+    engine: Engine,
+    *,
+    at_once: AtOnce,
+) -> tuple[Tensor, Tensor] | None:
+    """Return logits and what entered ``fcl`` (nothing without it); None where memory was short."""
+    # One slice more than asked for where it would be left alone, as in every batch.
+    bounds = batch_bounds(len(rows), at_once.most, least=min(2, at_once.most))
+    try:
+        passed = [
+            _forward_batch(module, fcl, feed, rows[start:stop], engine) for start, stop in bounds
+        ]
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        # As text: what keeps the traceback keeps its tensors.
+        logger.info("memory was short\n%s", traceback.format_exc())
+        return None
+    logits, entered = zip(*passed, strict=True)
+    return torch.cat(logits), torch.cat(entered)
 
 
 def _together(

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from core.config import TrainSettings
 from core.progress import Event, Progress
 from core.training.augmentation import Augmentation
+from core.training.dataset import Drawn
 from core.training.network import InputScaling, fcl_of
 
 # Where the part of a frozen network ends that gives the same for a slice each time: before
@@ -27,12 +28,16 @@ _SUFFIX_STARTS = {"googlenet": "dropout", "vgg19": "classifier.2"}
 class Feed(Protocol):
     """Gives the input of the part of the network that the loop runs."""
 
-    def training_batch(self, rows: NDArray[np.int64], epoch: int) -> Tensor:
-        """Return the input for ``rows`` while training, augmented where that is asked for."""
+    def training_batch(self, drawn: Drawn, epoch: int) -> Tensor:
+        """Return the input for ``drawn`` while training, augmented where that is asked for."""
         ...
 
     def batch(self, rows: NDArray[np.int64]) -> Tensor:
         """Return the input for ``rows``, as it is."""
+        ...
+
+    def use_less_memory(self) -> str:
+        """Take less memory for an input from here on; return what to say, nothing if it cannot."""
         ...
 
 
@@ -60,16 +65,20 @@ class SliceFeed:
         self.device = device
         self.augmentation = augmentation
 
-    def training_batch(self, rows: NDArray[np.int64], epoch: int) -> Tensor:
+    def training_batch(self, drawn: Drawn, epoch: int) -> Tensor:
         """Return augmented images (N, C, H, W)."""
-        pixels = self._on_device(rows)
+        pixels = self._on_device(drawn.rows)
         if self.augmentation is not None:
-            pixels = self.augmentation.apply(pixels, rows, epoch)
+            pixels = self.augmentation.apply(pixels, drawn, epoch)
         return self.scaling.apply(pixels)
 
     def batch(self, rows: NDArray[np.int64]) -> Tensor:
         """Return images (N, C, H, W)."""
         return self.scaling.apply(self._on_device(rows))
+
+    def use_less_memory(self) -> str:
+        """Return nothing: a batch of slices takes little beside what the network makes of it."""
+        return ""
 
     def _on_device(self, rows: NDArray[np.int64]) -> Tensor:
         return self.pixels[torch.from_numpy(rows)].to(self.device, non_blocking=True)
@@ -82,20 +91,25 @@ class FeatureFeed:
         self.features = features
         self.device = device
 
-    def training_batch(self, rows: NDArray[np.int64], epoch: int) -> Tensor:
+    def training_batch(self, drawn: Drawn, epoch: int) -> Tensor:
         """Return features (N, F); they are the same in each epoch."""
-        return self.batch(rows)
+        return self.batch(drawn.rows)
 
     def batch(self, rows: NDArray[np.int64]) -> Tensor:
         """Return features (N, F)."""
         return self.features[torch.from_numpy(rows)].to(self.device, non_blocking=True)
+
+    def use_less_memory(self) -> str:
+        """Return nothing: features lie in memory as they are."""
+        return ""
 
 
 class FrozenFeed:
     """Features of a frozen backbone, computed anew for each batch of slices.
 
     A batch is always padded to the same size: a matrix product may round otherwise for
-    another number of rows, and features would then depend on their neighbours.
+    another number of rows, and features would then depend on their neighbours. Where memory is
+    short that size is halved, and features are then those of the smaller one.
     """
 
     def __init__(self, backbone: FrozenBackbone, slices: SliceFeed, size: int) -> None:
@@ -103,13 +117,26 @@ class FrozenFeed:
         self.slices = slices
         self.size = size
 
-    def training_batch(self, rows: NDArray[np.int64], epoch: int) -> Tensor:
+    def training_batch(self, drawn: Drawn, epoch: int) -> Tensor:
         """Return features (N, F) of augmented slices."""
-        return self._in_full_batches(rows, lambda part: self.slices.training_batch(part, epoch))
+        return self._in_full_batches(
+            len(drawn), lambda places: self.slices.training_batch(drawn[places], epoch)
+        )
 
     def batch(self, rows: NDArray[np.int64]) -> Tensor:
         """Return features (N, F)."""
-        return self._in_full_batches(rows, self.slices.batch)
+        return self._in_full_batches(len(rows), lambda places: self.slices.batch(rows[places]))
+
+    def use_less_memory(self) -> str:
+        """Halve the size of a batch; return nothing where it is one slice already."""
+        if self.size == 1:
+            return ""
+        before, self.size = self.size, (self.size + 1) // 2
+        return (
+            "The device ran out of memory in the frozen layers. From here on they see "
+            f"{self.size} slices at a time; features may differ in their last digits from those "
+            f"of {before} at a time."
+        )
 
     def compute_all(self, n: int) -> Generator[Event, None, Tensor]:
         """Return the features (n, F) of all slices, on the CPU."""
@@ -120,13 +147,11 @@ class FrozenFeed:
             done.append(self.batch(np.arange(start, min(start + self.size, n))).cpu())
         return torch.cat(done)
 
-    def _in_full_batches(
-        self, rows: NDArray[np.int64], images_of: Callable[[NDArray[np.int64]], Tensor]
-    ) -> Tensor:
-        missing = -len(rows) % self.size
-        padded = np.concatenate([rows, np.repeat(rows[-1:], missing)])
+    def _in_full_batches(self, n: int, images_of: Callable[[NDArray[np.int64]], Tensor]) -> Tensor:
+        """Return features (n, F) of the images that ``images_of`` gives for places among n."""
+        padded = np.minimum(np.arange(n + -n % self.size), n - 1)
         parts = np.split(padded, len(padded) // self.size)
-        return torch.cat([self.backbone(images_of(part)) for part in parts])[: len(rows)]
+        return torch.cat([self.backbone(images_of(part)) for part in parts])[:n]
 
 
 class FrozenBackbone:

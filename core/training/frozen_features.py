@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,9 @@ from core.training.augmentation import augmentation_of
 from core.training.dataset import TrainingData
 from core.training.engine import Engine
 from core.training.feed import FeatureFeed, Feed, FrozenFeed
+from core.training.memory import is_out_of_memory
 from core.training.network import FCL_NAMES
+from core.training.short_memory import AtOnce
 from core.training.torchvision_gateway import torchvision
 
 logger = logging.getLogger(__name__)
@@ -44,27 +47,55 @@ def prepare_features(
 
     With random augmentation, or where the user wants it, they stay live: each batch is
     then computed as it comes. Both give the same bits.
+
+    Where memory is short, ``live`` takes half as many slices at once, and all features are
+    computed anew: those of another size may differ in their last digit, so that they are also
+    kept under another name.
     """
     if augmentation_of(settings) is not None or not settings.training.cache_features:
         return live
-    path = cohort_folder / _FOLDER / f"{_key(settings, network, data, live, engine)}.npz"
     if not engine.is_first:
-        engine.wait_for_all()
+        live.size = _size_of_first(live, engine)
     yield Progress("Looking for features of the frozen layers")
-    features = _read(path, len(data))
-    if features is None:
-        features = (yield from live.compute_all(len(data))).numpy()
-        if engine.is_first:
-            try:
-                _write(path, features)
-            except OSError as error:
-                yield Notice(
-                    f"The features of the frozen layers could not be kept ({error.strerror}): "
-                    "the next run computes them again."
-                )
+    features = None
+    while features is None:
+        path = cohort_folder / _FOLDER / f"{_key(settings, network, data, live, engine)}.npz"
+        features = _read(path, len(data))
+        if features is None:
+            features = yield from _compute(live, len(data), engine)
+            if features is not None and engine.is_first:
+                yield from _keep(path, features)
     if engine.is_first:
-        engine.wait_for_all()
+        _size_of_first(live, engine)
     return FeatureFeed(torch.from_numpy(features), engine.device)
+
+
+def _size_of_first(live: FrozenFeed, engine: Engine) -> int:
+    """Wait for all processes; return how many slices the first one takes at once."""
+    return int(engine.total(np.array([live.size if engine.is_first else 0]))[0])
+
+
+def _compute(live: FrozenFeed, n: int, engine: Engine) -> Operation[NDArray[np.float32] | None]:
+    """Return the features of all ``n`` slices; None where memory was short."""
+    try:
+        return (yield from live.compute_all(n)).numpy()
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        # As text: what keeps the traceback keeps its tensors.
+        logger.info("memory was short\n%s", traceback.format_exc())
+    yield Notice(AtOnce(1).halve(live, engine.device, what="Running the frozen layers"))
+    return None
+
+
+def _keep(path: Path, features: NDArray[np.float32]) -> Operation[None]:
+    try:
+        _write(path, features)
+    except OSError as error:
+        yield Notice(
+            f"The features of the frozen layers could not be kept ({error.strerror}): "
+            "the next run computes them again."
+        )
 
 
 def _key(

@@ -5,7 +5,6 @@ Shapes: N batch, K classes, F penultimate features.
 
 from __future__ import annotations
 
-import gc
 import logging
 import math
 import time
@@ -21,12 +20,13 @@ from core.config import RunSettings
 from core.errors import TrainingError
 from core.progress import BatchDone, EpochMetrics, Event, Notice, Operation
 from core.training.checkpoint import BEST_FILE, save_checkpoint, save_network
-from core.training.dataset import balanced_order, batch_bounds, epoch_order
-from core.training.devices import bytes_in_use, give_memory_back
+from core.training.dataset import Drawn, balanced_order, batch_bounds, draws_of, epoch_order
+from core.training.devices import bytes_in_use
 from core.training.evaluate import accuracy, evaluate, extract_features, mean_cross_entropy
 from core.training.memory import is_out_of_memory
 from core.training.regime import recompute_batch_norm, set_training_mode
 from core.training.rescue import kept
+from core.training.short_memory import free_what_can_be
 from core.training.state import Training
 
 # On a GPU each look at a loss waits for the device, so that losses are looked at together.
@@ -76,6 +76,7 @@ def train_epochs(training: Training) -> Operation[None]:
             rows,
             training.engine,
             batch=settings.batch,
+            at_once=training.evaluated_at_once,
             what=f"Validating epoch {epoch}",
         )
         _require_finite(training, logits, epoch)
@@ -104,18 +105,18 @@ def _train_one_epoch(training: Training, epoch: int) -> Operation[tuple[float, f
         torch.manual_seed(
             int(np.random.default_rng([settings.seed, epoch, engine.rank]).integers(2**31))
         )
-    order = _order(training, epoch)
+    order = draws_of(_order(training, epoch))
     bounds = batch_bounds(len(order), training.settings.batch, least=2 * engine.count)
     tally = _Tally(training, epoch, len(bounds))
     for number, (start, stop) in enumerate(bounds, start=1):
-        rows = order[start:stop]
+        batch = order[start:stop]
         while True:
-            done, notice = _try_step(training, rows, epoch)
+            done, notice = _try_step(training, batch, epoch)
             if notice:
                 yield Notice(notice)
             if done is not None:
                 break
-        tally.add(number, rows, done)
+        tally.add(number, batch.rows, done)
         yield tally.event(number)
     return tally.result()
 
@@ -131,13 +132,13 @@ def _order(training: Training, epoch: int) -> NDArray[np.int64]:
     return rows[epoch_order(len(rows), settings.seed, drawn)]
 
 
-def _try_step(training: Training, rows: NDArray[np.int64], epoch: int) -> tuple[_Step | None, str]:
+def _try_step(training: Training, batch: Drawn, epoch: int) -> tuple[_Step | None, str]:
     """Do one step; where memory is short, halve what goes through at once and say so.
 
     What went wrong is left before memory is given back: its traceback holds tensors.
     """
     try:
-        return _step(training, rows, epoch), ""
+        return _step(training, batch, epoch), ""
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -148,12 +149,13 @@ def _try_step(training: Training, rows: NDArray[np.int64], epoch: int) -> tuple[
 
 def _use_less_memory(training: Training) -> str:
     training.optimiser.zero_grad(set_to_none=True)
-    if gc.isenabled():  # else the window collects, in its own thread only
-        gc.collect()
-    give_memory_back(training.engine.device)
+    free_what_can_be(training.engine.device)
+    if training.engine.count == 1 and (said := training.feed.use_less_memory()):
+        return said
+    items = training.settings.items
     if training.micro_batch <= 2 or training.engine.count > 1:
         raise TrainingError(
-            f"The device ran out of memory with {training.micro_batch} slices at a time. "
+            f"The device ran out of memory with {training.micro_batch} {items} at a time. "
             "Everything up to the last whole epoch is kept. Close other programs and resume the "
             f"run '{training.writer.path.name}', or train anew with a smaller batch or a smaller "
             "network."
@@ -162,8 +164,8 @@ def _use_less_memory(training: Training) -> str:
     training.writer.update(micro_batch=training.micro_batch)
     return (
         "The device ran out of memory. Training goes on with "
-        f"{training.micro_batch} slices at a time; a batch is still "
-        f"{training.settings.batch} slices (gradients are added up), but batch norm "
+        f"{training.micro_batch} {items} at a time; a batch is still "
+        f"{training.settings.batch} {items} (gradients are added up), but batch norm "
         "takes its statistics over the smaller number."
     )
 
@@ -177,17 +179,17 @@ class _Step:
         self.n = 0
 
 
-def _step(training: Training, rows: NDArray[np.int64], epoch: int) -> _Step:
-    """Take one step of SGD on the mean cross-entropy of ``rows``."""
-    engine, step = training.engine, _Step()
-    own = engine.share(rows)
+def _step(training: Training, batch: Drawn, epoch: int) -> _Step:
+    """Take one step on the mean cross-entropy of ``batch``."""
+    engine, step, rows = training.engine, _Step(), batch.rows
+    own = Drawn(engine.share(rows), engine.share(batch.repeats))
     weights_K = _class_weights(training)
     labels = training.data.labels
     whole = _weight_of(labels[torch.from_numpy(rows)], weights_K)
     training.optimiser.zero_grad(set_to_none=True)
     for start, stop in batch_bounds(len(own), training.micro_batch):
         part = own[start:stop]
-        targets_N = labels[torch.from_numpy(part)].to(engine.device, non_blocking=True)
+        targets_N = labels[torch.from_numpy(part.rows)].to(engine.device, non_blocking=True)
         logits_NK = training.forward(training.feed.training_batch(part, epoch))
         mean = nn.functional.cross_entropy(logits_NK, targets_N, weight=weights_K)
         # One piece is the whole batch: its mean is taken as it is, to the last bit.
@@ -334,6 +336,7 @@ def _keep_features(training: Training, epoch: int) -> Operation[None]:
         training.data,
         training.engine,
         batch=training.settings.batch,
+        at_once=training.evaluated_at_once,
     )
     if training.engine.is_first:
         yield from kept(training, lambda: training.writer.write_epoch_features(epoch, features))
@@ -361,7 +364,11 @@ def _write_epoch(training: Training, metrics: EpochMetrics, is_best: bool) -> No
     if len(metrics.logits):
         writer.write_epoch_logits(metrics.epoch, metrics.logits)
     save_checkpoint(training)
-    changes: dict[str, Any] = {"epochs_done": metrics.epoch, "seconds": training.seconds}
+    changes: dict[str, Any] = {
+        "epochs_done": metrics.epoch,
+        "seconds": training.seconds,
+        **training.shortened,
+    }
     if is_best:
         changes["best_epoch"] = metrics.epoch
     writer.update(**changes)

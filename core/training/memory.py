@@ -17,9 +17,18 @@ from core.free_memory import free_memory
 from core.progress import Notice, Operation, Progress
 from core.training.feed import runs_backbone_once
 from core.training.network import build_network
+from core.training.optimiser import numbers_kept
 from core.training.regime import apply_regime, set_training_mode
 
 _GIGABYTE = 10**9
+# From layer to layer go a gradient, that of the layer before, and a copy of each in the layout that
+# a convolution wants: at most four times the largest.
+_BETWEEN_LAYERS = 4
+# Without backward: input and output of a layer, and a copy of one in another layout.
+_BETWEEN_FROZEN_LAYERS = 3
+# An allocator that keeps freed memory (core.allocator) fills it with blocks of other sizes: 10 to
+# 20 % of what a step keeps lies idle between them, as benchmarks/memory.py measures.
+_HOLES = 0.2
 _OUT_OF_MEMORY = (
     "can't allocate memory",
     "not enough memory",
@@ -34,8 +43,9 @@ _OUT_OF_MEMORY = (
 def bytes_for_training(settings: RunSettings, n_classes: int, *, at_once: int = 0) -> int:
     """Return about how much memory each process of a training takes beside the program itself.
 
-    Weights, their gradients and momenta, all that backward needs of one batch (or of so many
-    slices ``at_once``), and twice the largest of it for what goes from layer to layer.
+    Weights, their gradients and what the optimiser keeps, all that backward needs of one batch
+    (or of so many slices ``at_once``), what goes from layer to layer, and the holes that blocks
+    of so many sizes leave between them.
     """
     training = settings.training
     images = at_once or math.ceil(settings.batch / training.devices)
@@ -49,11 +59,16 @@ def bytes_for_training(settings: RunSettings, n_classes: int, *, at_once: int = 
     learning = apply_regime(network, training)
     set_training_mode(network, training)
     weights: int = sum(value.nbytes for value in network.state_dict().values())
-    copies = 1 + (training.momentum > 0)
+    copies = 1 + numbers_kept(training)
     needed: int = weights + copies * sum(parameter.nbytes for parameter in learning)
     if runs_backbone_once(training):
-        return needed + 2 * _largest_output(network, batch)
-    return needed + batch.nbytes + _kept_for_backward(network, batch)
+        # Weights of convolutions are stored anew, channels last; their old place stays idle.
+        moved = sum(value.nbytes for value in network.parameters() if value.ndim > 2)
+        between = _BETWEEN_FROZEN_LAYERS * _largest_output(network, batch)
+        return needed + round(moved * (1 + _HOLES)) + between
+    kept = _kept_for_backward(network, batch)
+    between = _BETWEEN_LAYERS * max(kept, default=0)
+    return needed + batch.nbytes + round(sum(kept) * (1 + _HOLES)) + between
 
 
 def require_memory(
@@ -121,15 +136,16 @@ def _input_shape(settings: RunSettings, images: int) -> tuple[int, ...]:
     return (images, channels, size, size)
 
 
-def _kept_for_backward(network: nn.Module, batch: Tensor) -> int:
-    own = {id(value) for value in (*network.parameters(), *network.buffers())}
+def _kept_for_backward(network: nn.Module, batch: Tensor) -> list[int]:
+    """Return the bytes of each piece of memory that a step keeps until backward has used it."""
+    own = {_place_of(value) for value in (*network.parameters(), *network.buffers())}
     kept: dict[int, torch.UntypedStorage] = {}
 
     def keep(value: Tensor) -> None:
-        # Views of one piece of memory count once; what is kept here cannot move.
-        if (id(value) not in own and not value.is_leaf) or value is batch:
-            storage = value.untyped_storage()
-            kept[storage._cdata] = storage  # noqa: SLF001 - it has no other name
+        # Views of one piece of memory count once, those of weights not at all; what is kept here
+        # cannot move. Where each maximum of a pooling lay counts too, 8 bytes each.
+        if _place_of(value) not in own:
+            kept[_place_of(value)] = value.untyped_storage()
 
     def give_back(_nothing: None) -> Tensor:
         raise AssertionError  # nobody goes backward here
@@ -139,8 +155,11 @@ def _kept_for_backward(network: nn.Module, batch: Tensor) -> int:
     with torch.autograd.graph.saved_tensors_hooks(keep, give_back):
         logits = network(batch)
     del logits
-    sizes = [storage.nbytes() for storage in kept.values()]
-    return sum(sizes) + 2 * max(sizes, default=0)
+    return [storage.nbytes() for storage in kept.values()]
+
+
+def _place_of(value: Tensor) -> int:
+    return int(value.untyped_storage()._cdata)  # noqa: SLF001 - a storage has no other name
 
 
 def _largest_output(network: nn.Module, batch: Tensor) -> int:

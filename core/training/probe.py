@@ -19,6 +19,7 @@ from core.progress import Operation, Progress
 from core.training.devices import choose_device, describe_device
 from core.training.engine import Engine
 from core.training.network import build_network
+from core.training.optimiser import build_optimiser
 from core.training.probe_result import PRECISION_TITLES, ProbeResult
 from core.training.regime import apply_regime, set_training_mode
 
@@ -82,9 +83,7 @@ def _stepper(settings: RunSettings, precision: str) -> Callable[[], None] | None
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         images = images.contiguous(memory_format=torch.channels_last)
     labels_N = (torch.arange(settings.batch) % _CLASSES).to(engine.device)
-    optimiser = torch.optim.SGD(
-        apply_regime(network, training), lr=1e-6, momentum=training.momentum
-    )
+    optimiser = build_optimiser(apply_regime(network, training), training, learning_rate=1e-6)
     forward, take_step = engine.set_up(network, optimiser)
     set_training_mode(network, training)
 

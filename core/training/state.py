@@ -14,8 +14,9 @@ from core.config import RunSettings
 from core.run_folder import FcHistory, RunWriter
 from core.training.dataset import TrainingData
 from core.training.engine import Engine
-from core.training.feed import Feed, SliceFeed
+from core.training.feed import Feed, FrozenFeed, SliceFeed
 from core.training.network import fcl_of
+from core.training.short_memory import AtOnce
 
 
 @dataclass
@@ -37,13 +38,17 @@ class Training:
     micro_batch : int
         Slices that go through the network at once; fewer than a batch where memory is
         short, and gradients are then added up.
+    evaluated_at_once : AtOnce
+        The same where nothing is learned.
+    frozen_layers : FrozenFeed or None
+        What computes the features of layers that run apart from ``module``.
     """
 
     settings: RunSettings
     network: nn.Module
     module: nn.Module
     forward: Callable[[Tensor], Tensor]
-    optimiser: torch.optim.SGD
+    optimiser: torch.optim.Optimizer
     step: Callable[[], object]
     engine: Engine
     data: TrainingData
@@ -51,6 +56,8 @@ class Training:
     slice_feed: SliceFeed
     writer: RunWriter
     micro_batch: int
+    evaluated_at_once: AtOnce
+    frozen_layers: FrozenFeed | None
     epoch: int = 0
     best_accuracy: float = -1.0
     best_epoch: int = 0
@@ -63,6 +70,14 @@ class Training:
     def fcl(self) -> nn.Linear:
         """Return the final fully connected layer."""
         return fcl_of(self.network, self.settings.training.network)
+
+    @property
+    def shortened(self) -> dict[str, int]:
+        """Return what the record says where memory was short: slices at once, by pass."""
+        found = {"evaluated_at_once": self.evaluated_at_once.most}
+        if self.frozen_layers is not None:
+            found["frozen_at_once"] = self.frozen_layers.size
+        return {name: most for name, most in found.items() if most < self.settings.batch}
 
     def record_fcl(self) -> None:
         """Keep the FCL as it is now, as that of the present epoch, also on disk."""

@@ -58,9 +58,11 @@ from core.training.frozen_features import prepare_features
 from core.training.loop import train_epochs
 from core.training.memory import require_memory
 from core.training.network import build_network, fcl_of, input_scaling
+from core.training.optimiser import build_optimiser
 from core.training.ranks import OtherRanks
 from core.training.regime import apply_regime
 from core.training.rescue import kept
+from core.training.short_memory import AtOnce
 from core.training.start import (
     cohort_record,
     read_start,
@@ -190,7 +192,7 @@ def resume(
             transform_input=bool(run.record["transform_input"]),
         )
         if others.engine.is_first:
-            halved = int(run.record.get("micro_batch", 0))
+            halved = int(run.record.get("frozen_at_once", run.record.get("micro_batch", 0)))
             yield from _tell_of_device(
                 run.settings, len(run.classes), others.engine, at_once=halved
             )
@@ -360,16 +362,13 @@ def _begin(
     )
     module: nn.Module = network
     feed: Feed = slice_feed
+    live = None
     if runs_backbone_once(settings.training):
         module = frozen_suffix(network, name)
-        live = FrozenFeed(FrozenBackbone(network, name), slice_feed, settings.batch)
+        at_once = int(writer.record.get("frozen_at_once", settings.batch))
+        live = FrozenFeed(FrozenBackbone(network, name), slice_feed, at_once)
         feed = yield from prepare_features(live, settings, network, data, engine, cohort_folder)
-    optimiser = torch.optim.SGD(
-        learning,
-        lr=settings.learning_rate,
-        momentum=settings.training.momentum,
-        weight_decay=settings.training.weight_decay,
-    )
+    optimiser = build_optimiser(learning, settings.training, learning_rate=settings.learning_rate)
     forward, step = engine.set_up(module, optimiser)
     return Training(
         settings=settings,
@@ -384,6 +383,8 @@ def _begin(
         slice_feed=slice_feed,
         writer=writer,
         micro_batch=settings.batch,
+        evaluated_at_once=AtOnce(int(writer.record.get("evaluated_at_once", settings.batch))),
+        frozen_layers=live,
     )
 
 
@@ -413,6 +414,7 @@ def _features_of(training: Training) -> Operation[Features]:
             training.data,
             training.engine,
             batch=training.settings.batch,
+            at_once=training.evaluated_at_once,
         )
     )
 
@@ -424,7 +426,9 @@ def _write_results(training: Training, classes: tuple[str, ...]) -> Operation[No
     parts = {part: features.of_part(part) for part in ("train", "validation", "test")}
     measured = {part: accuracy(of.logits, of.label) for part, of in parts.items()}
     measured["test_by_subject"] = accuracy_by_subject(parts["test"])
-    yield from kept(training, lambda: training.writer.update(accuracy=measured))
+    yield from kept(
+        training, lambda: training.writer.update(accuracy=measured, **training.shortened)
+    )
 
 
 def _write_outputs(writer: RunWriter, features: Features, classes: tuple[str, ...]) -> None:

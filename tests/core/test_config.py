@@ -57,6 +57,18 @@ def test_that_grouped_and_broken_numbers_are_refused(name, text):
         find_field(name).parse(text)
 
 
+@pytest.mark.parametrize("text", ["1.000", "1,000", "-12,345", "١٬٠٠٠"])
+def test_that_a_whole_number_that_may_be_grouped_is_refused(text):
+    with pytest.raises(SettingsError, match="cannot be used"):
+        find_field("batch").parse(text)
+
+
+@pytest.mark.parametrize("text", ["٠٫٠٠١", "۰٫۰۰۱", "\u200f٠.٠٠١", "٠,٠٠١", " 0,001 "])
+def test_that_the_digits_of_any_script_are_the_same_number(text):
+    assert find_field("learning_rate").parse(text) == 0.001
+    assert find_field("epochs").parse("١٢") == find_field("epochs").parse("۱۲") == 12
+
+
 @pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e999", math.inf, math.nan, 10**400])
 @pytest.mark.parametrize("field", NUMBERS, ids=lambda field: field.name)
 def test_that_infinite_and_undefined_numbers_are_refused(field, value):

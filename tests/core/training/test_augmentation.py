@@ -15,6 +15,7 @@ from core.data.volume import Volume
 from core.progress import EpochMetrics, RunStarted, run_to_end
 from core.run_folder import Run
 from core.training.augmentation import Augmentation, augmentation_of
+from core.training.dataset import balanced_order, draws_of
 from core.training.feed import SliceFeed
 from core.training.network import input_scaling
 from tests.tiny_cohort import tiny
@@ -44,7 +45,7 @@ def cubes(n=6, side=16):
 
 def apply(changes, pixels, *, epoch=1, rows=None):
     rows = np.arange(len(pixels)) if rows is None else rows
-    return changes.apply(pixels, rows, epoch)
+    return changes.apply(pixels, draws_of(rows), epoch)
 
 
 # ------------------------------------------------------------------ when
@@ -72,9 +73,10 @@ def test_that_only_training_batches_are_changed():
     plain = SliceFeed(pixels, input_scaling("cnn2d"), torch.device("cpu"))
     changing = SliceFeed(pixels, input_scaling("cnn2d"), torch.device("cpu"), chosen)
     rows = np.arange(8)
+    drawn = draws_of(rows)
     assert torch.equal(changing.batch(rows), plain.batch(rows))
-    assert torch.equal(plain.training_batch(rows, 1), plain.batch(rows))
-    assert not torch.equal(changing.training_batch(rows, 1), plain.batch(rows))
+    assert torch.equal(plain.training_batch(drawn, 1), plain.batch(rows))
+    assert not torch.equal(changing.training_batch(drawn, 1), plain.batch(rows))
     assert torch.equal(pixels, pictures())
 
 
@@ -110,6 +112,41 @@ def test_that_seed_epoch_and_row_each_give_another_change():
     assert not torch.equal(by_row, apply(chosen, same, epoch=2))
     assert not torch.equal(by_row, apply(augmentation(degrees=20, shift=0.1, seed=1), same))
     assert torch.equal(by_row, apply(chosen, same))
+
+
+def test_that_a_slice_drawn_again_in_an_epoch_is_changed_anew():
+    same = pictures(1).expand(5, -1, -1)
+    rows = np.array([3, 8, 3, 3, 8])
+    assert draws_of(rows).repeats.tolist() == [0, 0, 1, 2, 1]
+    changed = apply(augmentation(degrees=20, shift=0.1), same, rows=rows)
+    assert len({picture.numpy().tobytes() for picture in changed}) == 5
+
+
+def test_that_the_first_draw_of_a_slice_is_changed_as_it_always_was():
+    pixels = pictures(6)
+    chosen = augmentation(degrees=20, shift=0.1, intensity=0.3, seed=4)
+    keys = [np.random.default_rng([4, 11, 2, row]).random(7)[0] for row in range(6)]
+    angles = np.degrees([(2 * key - 1) * np.deg2rad(20) for key in keys])
+    turned = apply(augmentation(degrees=20, seed=4), bars(6), epoch=2)
+    assert [angle_of(picture) for picture in turned] == pytest.approx(-angles, abs=0.5)
+    twice = np.array([0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5])
+    both = apply(chosen, pixels[torch.from_numpy(twice)], epoch=2, rows=twice)
+    assert torch.equal(both[:6], apply(chosen, pixels, epoch=2))
+    assert all(not torch.equal(both[i], both[i + 6]) for i in range(6))
+
+
+@settings(max_examples=30, deadline=None)
+@given(small=st.integers(1, 5), large=st.integers(6, 40), seed=st.integers(0, 2**31 - 1))
+def test_that_repeats_of_a_balanced_epoch_count_up_from_nothing(small, large, seed):
+    labels = np.repeat([0, 1], [small, large])
+    order = balanced_order(labels, seed, 1)
+    drawn = draws_of(order)
+    for row in np.unique(order):
+        of_row = drawn.repeats[order == row]
+        assert of_row.tolist() == list(range(len(of_row)))
+    for places in np.array_split(np.arange(len(order)), 3):
+        np.testing.assert_array_equal(drawn[places].rows, order[places])
+        np.testing.assert_array_equal(drawn[places].repeats, drawn.repeats[places])
 
 
 def stopped_and_resumed(cohort, chosen, runs, *, epoch):

@@ -10,10 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import tasks
+from core.config import change
 from core.progress import run_to_end
 from core.run_folder import Run
 from core.training import loop
+from core.training.augmentation import Augmentation
 from core.training.dataset import balanced_order
+from tests.core.training.test_train import stop_after
 from tests.tiny_cohort import drive, make_folder, tiny
 
 
@@ -178,3 +181,42 @@ def test_that_balanced_draws_are_the_same_after_a_resume(uneven, tmp_path):
     resumed = Run(run_to_end(tasks.resume(path)))
     np.testing.assert_array_equal(whole.fc_history.weight, resumed.fc_history.weight)
     shutil.rmtree(path)
+
+
+TURNED = {"augment_degrees": 20.0, "augment_flip": True, "balance": "sampling"}
+
+
+def test_that_slices_drawn_twice_are_turned_the_same_after_a_resume(uneven, tmp_path):
+    settings = tiny(epochs=3, **TURNED)
+    whole = train(uneven, settings, tmp_path / "whole")
+    path = stop_after(uneven, settings, tmp_path / "stopped", epoch=1, batch=2)
+    resumed = Run(run_to_end(tasks.resume(path)))
+    np.testing.assert_array_equal(whole.fc_history.weight, resumed.fc_history.weight)
+    np.testing.assert_array_equal(whole.features.logits, resumed.features.logits)
+
+
+def test_that_slices_drawn_twice_are_turned_alike_by_two_processes(uneven, tmp_path):
+    settings = tiny(epochs=2, learning_rate=0.05, **TURNED)
+    one = train(uneven, settings, tmp_path / "one")
+    two = train(uneven, change(settings, {"devices": 2, "device": "cpu"}), tmp_path / "two")
+    assert np.abs(one.fc_history.weight - two.fc_history.weight).max() < 1e-5
+    assert np.abs(one.fc_history.weight[-1] - one.fc_history.weight[0]).max() > 1e-3
+
+
+def test_that_each_draw_of_a_slice_is_turned_anew_in_a_run(uneven, tmp_path, monkeypatch):
+    seen = []
+    apply = Augmentation.apply
+
+    def look(self, pixels, drawn, epoch):
+        changed = apply(self, pixels, drawn, epoch)
+        seen.extend(
+            (int(row), picture.numpy().tobytes())
+            for row, picture in zip(drawn.rows, changed, strict=True)
+        )
+        return changed
+
+    monkeypatch.setattr(Augmentation, "apply", look)
+    train(uneven, tiny(epochs=1, augment_degrees=20.0, balance="sampling"), tmp_path)
+    rows = [row for row, _ in seen]
+    assert len(set(rows)) < len(rows), "some slices are drawn more than once"
+    assert len(set(seen)) == len(rows), "and none is seen twice as it was"
