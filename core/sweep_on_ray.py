@@ -14,6 +14,7 @@ from typing import Any
 from core import config
 from core.data.cohort import load_cohort
 from core.errors import RunError, SettingsError
+from core.missing_package import how_to_add
 from core.plan import Plan
 from core.progress import EpochMetrics, Notice, Operation, Progress, RunStarted, SweepMoved
 from core.sweep import SweepBook, SweepRun, alone_in, fault_text, train_or_resume
@@ -227,9 +228,8 @@ def ray_at(place: RayPlace) -> Iterator[Any]:
     try:
         import ray
     except ImportError as error:
-        raise SettingsError(
-            "Ray is not installed. Install it with: pip install 'mri-fcl[cluster]'"
-        ) from error
+        remedy = how_to_add("mri-fcl[cluster]", otherwise="leave out --ray and --ray-address")
+        raise SettingsError(f"Ray is not installed. {remedy}") from error
     if ray.is_initialized():
         _require_room(ray, place)
         yield ray

@@ -46,7 +46,7 @@ def texts_within(content):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             for member in archive.namelist():
                 yield member.encode()
-                yield archive.read(member)
+                yield from texts_within(archive.read(member))
     elif content.startswith(b"\x1f\x8b"):
         yield zlib.decompressobj(31).decompress(content)
     elif content.startswith((b"\x89PNG", b"\xff\xd8", b"II*\0", b"MM\0*")):
@@ -119,6 +119,9 @@ def said(home):
         run("audit", made)
         run("compare", made, "--out", out / "compared")
         run("report", made, "--out", out / "report.html", "--pdf", out / "report.pdf")
+        page, archive = out / "named.html", out / "named.zip"
+        options = ("--names-scans", "--leave-out", "figures")
+        run("report", made, "--out", page, "--zip", archive, *options)
         run("maps", made, "--subject", "sub-01", "--class", "AD", "--out", out / "maps")
         for suffix in ("gif", "mp4") if shutil.which("ffmpeg") else ("gif",):
             run("time-lapse", made, "--figure", "scatter", "--out", out / f"fcl.{suffix}")
@@ -145,6 +148,29 @@ def test_that_all_formats_of_the_study_were_used(home, said):
     assert (
         list((home / "out" / "runs").glob("*/report.html")) or (home / "out/report.html").exists()
     )
+
+
+def test_that_the_archive_of_the_report_is_looked_into(home, said):
+    path = home / "out" / "named.zip"
+    with zipfile.ZipFile(path) as archive:
+        tables = [archive.read(name) for name in archive.namelist() if name.endswith(".csv")]
+    assert any(b"sub-01" in table for table in tables), "scans are named by their keys"
+    # What is packed in it is searched too: a word of its tables is found.
+    word = max(tables, key=len)[-40:]
+    assert word not in path.read_bytes()
+    assert any(word in within for within in texts_within(path.read_bytes()))
+
+
+@pytest.mark.slow
+def test_that_no_figure_in_the_archive_of_the_report_holds_the_canary(home, said, tmp_path):
+    (run,) = (path.parent for path in (home / "out" / "runs").glob("*/run.json"))
+    files = ["--out", str(tmp_path / "r.html"), "--zip", str(tmp_path / "r.zip")]
+    status, _ = run_command(["report", str(run), *files, "--names-scans"])
+    assert status == 0
+    with zipfile.ZipFile(tmp_path / "r.zip") as archive:
+        kinds = {Path(name).suffix for name in archive.namelist()}
+    assert kinds >= {".csv", ".png", ".svg", ".txt"}
+    assert leaks_below(tmp_path) == {}
 
 
 def test_that_nothing_that_is_written_holds_the_canary(home, said):

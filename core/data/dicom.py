@@ -25,14 +25,13 @@ from core.data.drive import retried
 from core.data.file_kind import shown_name
 from core.data.findings import Finding
 from core.data.nifti_checks import spacing_of
-from core.data.pydicom_gateway import MISSING_PYDICOM
+from core.data.pydicom_gateway import missing_pydicom
 from core.data.study_keys import StudyKeys, write_key_file
 from core.data.volume import Volume
 from core.data.voxel_reading import contrast_findings
 from core.errors import ScanError
 
 __all__ = [
-    "MISSING_PYDICOM",
     "FoundSeries",
     "NoSliceError",
     "Series",
@@ -42,6 +41,7 @@ __all__ = [
     "is_available",
     "is_dicom",
     "load_series",
+    "missing_pydicom",
     "write_key_file",
 ]
 
@@ -75,7 +75,7 @@ class SeriesFinder:
 
     def __init__(self) -> None:
         if not is_available():
-            raise ScanError(MISSING_PYDICOM)
+            raise ScanError(missing_pydicom())
         self._groups: dict[tuple[Path, str], list[DicomSlice]] = defaultdict(list)
         self._skipped: list[tuple[Path, ScanError]] = []
 

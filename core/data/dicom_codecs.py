@@ -19,6 +19,7 @@ from core.data.drive import drive_text, is_drive_fault, once_more
 from core.data.file_kind import shown_name
 from core.data.pydicom_gateway import quiet_pydicom
 from core.errors import ScanError
+from core.missing_package import how_to_add
 
 # Transfer syntax -> what people call it. Deflate is left out: pydicom would unpack any amount of
 # it, and video because it is no scan.
@@ -55,16 +56,17 @@ def require_codec(path: Path, syntax: str, bits_stored: int) -> None:
         With the name of the package to add.
     """
     plugins = _plugins(syntax)
-    kind, package = COMPRESSED[syntax], '"mri-fcl[dicom]"'
+    kind, packages = COMPRESSED[syntax], "mri-fcl[dicom]"
     if syntax == _EXTENDED_JPEG and bits_stored > 8:
         # The others say that they read this kind and mean its pictures of 8 bits. The one that
         # does is under the GPL, so it is no part of our extra.
         plugins &= {"pylibjpeg"}
-        kind, package = f"JPEG of {bits_stored} bits", "pylibjpeg pylibjpeg-libjpeg"
+        kind, packages = f"JPEG of {bits_stored} bits", "pylibjpeg pylibjpeg-libjpeg"
     if not plugins:
+        remedy = how_to_add(packages, otherwise="export the series uncompressed")
         raise ScanError(
             f"'{shown_name(path)}' is compressed ({kind}), and the package that unpacks it is "
-            f"missing. Add it with 'pip install {package}', or export the series uncompressed."
+            f"missing. {remedy}"
         )
 
 

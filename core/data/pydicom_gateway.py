@@ -8,11 +8,13 @@ from functools import cache
 from typing import Any
 
 from core.errors import ScanError
+from core.missing_package import how_to_add
 
-MISSING_PYDICOM = (
-    "To read DICOM files, the package pydicom is needed. Add it with "
-    "'pip install \"mri-fcl[dicom]\"', or save the scan as NIfTI (.nii.gz)."
-)
+
+def missing_pydicom() -> str:
+    """Return what to say where pydicom is missing."""
+    remedy = how_to_add("mri-fcl[dicom]", otherwise="save the scan as NIfTI (.nii.gz)")
+    return f"To read DICOM files, the package pydicom is needed. {remedy}"
 
 
 @cache
@@ -27,7 +29,7 @@ def quiet_pydicom() -> Any:  # noqa: ANN401 - followed as untyped
     try:
         import pydicom
     except ImportError as error:
-        raise ScanError(MISSING_PYDICOM) from error
+        raise ScanError(missing_pydicom()) from error
     # Its remarks may quote the header.
     warnings.filterwarnings("ignore", module="pydicom")
     logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from core.data.cohort import Cohort, Scan, Skipped, order_classes
 from core.data.cohort_checks import ScanFacts, check_cohort
-from core.data.dicom import MISSING_PYDICOM, FoundSeries, SeriesFinder, is_available
+from core.data.dicom import FoundSeries, SeriesFinder, is_available, missing_pydicom
 from core.data.dicom_scans import findings_among, name_series, series_scan
 from core.data.drive import is_drive_fault
 from core.data.file_names import (
@@ -309,7 +309,7 @@ class _Gathering:
 
     def _add_series(self, files: Sequence[str]) -> Operation[None]:
         if not is_available():
-            reason = Finding(MISSING_PYDICOM, "pydicom_missing")
+            reason = Finding(missing_pydicom(), "pydicom_missing")
             self.skipped += [Skipped(file, reason) for file in files]
             return
         finder = SeriesFinder()
