@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from core.figure import Figure, Panel
-from core.figure_geometry import choose_places, legend_layers
-from core.figure_ruler import LAYOUT_DPI, MM, Ruler
+from core.figure_geometry import HIDDEN_AT_MOST, choose_places, drawn_places, legend_layers
+from core.figure_ruler import LAYOUT_DPI, MM, Ruler, whole_terms
 
 _BOX_PAD = 0.4  # of the letters' size, inside the box of a panel's text
-# The share of what is drawn that a box may hide; past it the box goes below the panel.
-_HIDDEN_AT_MOST = 0.05
 
 
 class PanelBoxes:
@@ -74,7 +72,7 @@ class PanelBoxes:
             choose_places(panel, [self._share_of(axes, legend)])[0][2]
             for panel, axes, legend in zip(figure.panels, self._axes, legends, strict=True)
         ]
-        return max(hidden) > 0.2 * _HIDDEN_AT_MOST
+        return max(hidden) > 0.2 * HIDDEN_AT_MOST
 
     def _share(self, legends: list[Any], wanted: list[str]) -> None:
         drawing = self._axes[0].figure
@@ -103,7 +101,7 @@ class PanelBoxes:
         for chosen in ([text, legend], [legend], [text]):
             inside = [artist for artist in chosen if artist is not None]
             places = self._tried(axes, panel, inside)
-            if sum(place[2] for place in places) <= _HIDDEN_AT_MOST * max(len(inside), 1):
+            if sum(place[2] for place in places) <= HIDDEN_AT_MOST * max(len(inside), 1):
                 break
         else:
             inside, places = [], []
@@ -113,9 +111,19 @@ class PanelBoxes:
             if artist is not None and artist not in inside:
                 if artist is text:
                     self._wrap(axes, text, panel.text, 0.98)
+                else:
+                    artist = self._flattened(axes, panel)
                 tall = self._share_of(axes, artist)[1] * self._inches(axes)[1]
                 self._waiting[number].append((artist, tall))
                 self.below[number] += tall + 1.5 * MM
+
+    def _flattened(self, axes: Any, panel: Panel) -> Any:  # noqa: ANN401
+        """Return the legend of a panel anew, as flat as its width allows."""
+        for columns in range(len(legend_layers(panel)), 0, -1):
+            legend = _make_legend(axes, panel, size=self._size, ruler=self._ruler, columns=columns)
+            if self._share_of(axes, legend)[0] <= 1:
+                break
+        return legend
 
     def _tried(
         self,
@@ -128,9 +136,11 @@ class PanelBoxes:
         if text is None:
             return choose_places(panel, [self._share_of(axes, artist) for artist in inside])
         choices = []
+        drawn = drawn_places(panel)
         for rank, share in enumerate((0.92, 0.7, 0.55, 0.42)):
             self._wrap(axes, text, panel.text, share)
-            places = choose_places(panel, [self._share_of(axes, artist) for artist in inside])
+            sizes = [self._share_of(axes, artist) for artist in inside]
+            places = choose_places(drawn, sizes)
             choices.append((sum(p[2] for p in places) + 0.008 * rank, share, places))
         _, share, places = min(choices, key=lambda choice: choice[0])
         self._wrap(axes, text, panel.text, share)
@@ -138,7 +148,7 @@ class PanelBoxes:
 
     def _wrap(self, axes: Any, text: Any, words: str, share: float) -> None:  # noqa: ANN401
         room = share * self._inches(axes)[0] - 2 * _BOX_PAD * text.get_fontsize() / 72
-        text.set_text(self._ruler.wrap(words, room, text.get_fontsize(), hang="    "))
+        text.set_text(self._ruler.wrap(whole_terms(words), room, text.get_fontsize(), hang="    "))
 
     def _share_of(self, axes: Any, artist: Any) -> tuple[float, float]:  # noqa: ANN401
         renderer = axes.figure.canvas.get_renderer()
@@ -188,7 +198,14 @@ def _make_text(axes: Any, panel: Panel, *, size: float) -> Any:  # noqa: ANN401
     )
 
 
-def _make_legend(axes: Any, panel: Panel, *, size: float, ruler: Ruler) -> Any:  # noqa: ANN401
+def _make_legend(
+    axes: Any,  # noqa: ANN401 - matplotlib is untyped here
+    panel: Panel,
+    *,
+    size: float,
+    ruler: Ruler,
+    columns: int = 1,
+) -> Any:  # noqa: ANN401
     wanted = {layer.name for layer in legend_layers(panel)}
     handles, labels = [], []
     for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
@@ -200,7 +217,14 @@ def _make_legend(axes: Any, panel: Panel, *, size: float, ruler: Ruler) -> Any: 
         return None
     room = 0.6 * axes.get_window_extent().width / LAYOUT_DPI
     wrapped = [ruler.wrap(label, room, size - 1) for label in labels]
-    legend = axes.legend(handles, wrapped, loc="upper left", borderaxespad=0, **_legend_style(size))
+    legend = axes.legend(
+        handles,
+        wrapped,
+        loc="upper left",
+        borderaxespad=0,
+        ncols=columns,
+        **_legend_style(size),
+    )
     legend.set_zorder(100)
     legend.get_frame().set_linewidth(0.5)
     return legend

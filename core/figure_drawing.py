@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from core.figure import Band, Bars, Curve, Figure, HeatMap, Image, Panel, Scatter
-from core.figure_geometry import grid_shape, is_row_zero_on_top, panel_limits
+from core.figure_geometry import fitting_columns, grid_shape, is_row_zero_on_top, panel_limits
 from core.figure_heat_map import (
     colour_scale,
     heat_map_colours,
@@ -31,6 +31,8 @@ _DASHES: dict[str, Any] = {
     "dotted": (0, (1, 1.5)),
     "dashdot": (0, (4, 1.5, 1, 1.5)),
 }
+# Narrower panels would break an equation at every term.
+_LEAST_WITH_EQUATIONS_MM = 55
 # Pixels a side that a heat map has at least in a file.
 _FINE = 240
 # Tried after DejaVu Sans, so that a Korean, Japanese or Chinese class name is no row of boxes.
@@ -91,7 +93,7 @@ def draw_figure(figure: Figure, *, width_mm: float) -> Any:  # noqa: ANN401 - a 
     from matplotlib.figure import Figure as Drawing
 
     width = width_mm * MM
-    columns = max(1, min(figure.columns, len(figure.panels) or 1))
+    columns = fitting_columns(figure, int(width_mm // _LEAST_WITH_EQUATIONS_MM))
     size = float(np.clip(5.5 + 0.028 * width_mm / columns, 6.5, 9.0))
     drawing = Drawing(figsize=(width, width), dpi=LAYOUT_DPI, facecolor="white")
     canvas = FigureCanvasAgg(drawing)

@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.figure import Axis, Band, Bars, Curve, HeatMap, Image, Layer, Panel, Scatter
+from core.figure import Axis, Band, Bars, Curve, Figure, HeatMap, Image, Layer, Panel, Scatter
 
 Floats = NDArray[np.float64]
 
+# The share of what is drawn that a box may hide; past it the box goes below its panel.
+HIDDEN_AT_MOST = 0.05
+
 _MARGIN = 0.05  # of the data's span, free on each side
+_GAP = 0.02  # of the axes, between a box and what is beside it
+_SHORT_LINE = 30  # letters
 _DOTS_LOOKED_AT = 20_000  # to find a free place: more would only take longer
+
+
+def has_equations(panel: Panel) -> bool:
+    """Tell whether the text of a panel has lines too long for a narrow panel."""
+    return any(len(line) > _SHORT_LINE for line in panel.text.splitlines())
+
+
+def fitting_columns(figure: Figure, most: int) -> int:
+    """Return how many panels lie side by side where only ``most`` can be read.
+
+    Panels in several rows stay as they are, since their rows and columns mean something; a
+    single row of panels with equations is broken, where it would be too narrow for them.
+    """
+    columns = max(1, min(figure.columns, len(figure.panels) or 1))
+    is_row = len(figure.panels) <= columns
+    if is_row and any(has_equations(panel) for panel in figure.panels):
+        return max(1, min(columns, most))
+    return columns
 
 
 def panel_limits(panel: Panel) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -62,14 +86,34 @@ def grid_shape(layer: HeatMap | Image) -> tuple[int, int]:
     return array.shape[0], array.shape[1]
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """Where things are drawn: places (n,) as fractions of the axes, and what each weighs.
+
+    Each layer weighs 1 in all, a band less.
+    """
+
+    x: Floats
+    y: Floats
+    weight: Floats
+
+    def under(self, left: float, bottom: float, width: float, height: float) -> float:
+        """Return what a box hides, and what stands so close to it that it seems hidden."""
+        x, y = self.x, self.y
+        hidden = (x > left - _GAP) & (x < left + width + _GAP)
+        hidden &= (y > bottom - _GAP) & (y < bottom + height + _GAP)
+        return float(self.weight[hidden].sum())
+
+
 def choose_places(
-    panel: Panel, sizes: Sequence[tuple[float, float]]
+    panel: Panel | Drawn, sizes: Sequence[tuple[float, float]]
 ) -> list[tuple[float, float, float]]:
     """Place boxes inside a panel where they hide least and not each other.
 
     Parameters
     ----------
-    panel : Panel
+    panel : Panel or Drawn
+        What is drawn, where several sizes are tried.
     sizes : sequence of (width, height)
         Of at most two boxes, as fractions of the panel's axes.
 
@@ -79,8 +123,8 @@ def choose_places(
         The corner of each box, as fractions of the axes from the lower left, and the share
         of the drawn things under it.
     """
-    x, y, weight = _drawn_places(panel)
-    options = [_box_options(size, x, y, weight) for size in sizes]
+    drawn = panel if isinstance(panel, Drawn) else drawn_places(panel)
+    options = [_box_options(size, drawn) for size in sizes]
     if len(options) == 1:
         best = min(options[0], key=lambda option: option[2])
         return [best]
@@ -146,8 +190,8 @@ def _widened(limits: tuple[float, float], span: float, spec: Axis) -> tuple[floa
     return middle - span / 2, middle + span / 2
 
 
-def _drawn_places(panel: Panel) -> tuple[Floats, Floats, Floats]:
-    """Return places (fractions of the axes) of what is drawn; each layer weighs 1 in all."""
+def drawn_places(panel: Panel) -> Drawn:
+    """Return where the layers of a panel are drawn within its limits."""
     (x_low, x_high), (y_low, y_high) = panel_limits(panel)
     parts: list[tuple[Floats, Floats, Floats]] = []
     for layer in panel.layers:
@@ -159,9 +203,8 @@ def _drawn_places(panel: Panel) -> tuple[Floats, Floats, Floats]:
         weight = 0.2 if isinstance(layer, Band) else 1.0
         parts.append((x[inside], y[inside], np.full(n, weight / max(n, 1))))
     if not parts:
-        return np.zeros(0), np.zeros(0), np.zeros(0)
-    x, y, weight_ = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return x, y, weight_
+        return Drawn(np.zeros(0), np.zeros(0), np.zeros(0))
+    return Drawn(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
 def _sampled(layer: Layer) -> tuple[Floats, Floats]:
@@ -199,18 +242,13 @@ def _along(x: Any, y: Any) -> tuple[Floats, Floats]:  # noqa: ANN401 - any array
     return np.interp(place, steps, x), np.interp(place, steps, y)
 
 
-def _box_options(
-    size: tuple[float, float], x: Floats, y: Floats, weight: Floats
-) -> list[tuple[float, float, float]]:
+def _box_options(size: tuple[float, float], drawn: Drawn) -> list[tuple[float, float, float]]:
     """Return (left, bottom, cost) of a box at nine places; corners are dearest to us."""
     width, height = size
-    gap = 0.02
     options = []
-    for column, left in enumerate((gap, (1 - width) / 2, 1 - gap - width)):
-        for row, bottom in enumerate((1 - gap - height, (1 - height) / 2, gap)):
-            under = (x > left - gap) & (x < left + width + gap)
-            under &= (y > bottom - gap) & (y < bottom + height + gap)
-            cost = float(weight[under].sum())
+    for column, left in enumerate((_GAP, (1 - width) / 2, 1 - _GAP - width)):
+        for row, bottom in enumerate((1 - _GAP - height, (1 - height) / 2, _GAP)):
+            cost = drawn.under(left, bottom, width, height)
             cost += 0.004 * ((column == 1) + (row == 1)) + 0.0005 * (row == 2) - 1e-5 * column
             options.append((left, bottom, cost))
     return options

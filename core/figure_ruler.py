@@ -14,6 +14,17 @@ _KERNING_SHARE, _KERNING_LETTERS = 0.04, 0.5
 _widths: dict[tuple[str, ...], float] = {}
 
 
+def whole_terms(text: str) -> str:
+    """Return ``text`` with each sign of an equation bound to the term after it.
+
+    Lines are then broken before a sign, as in print: "… + 0.2*z" never ends in "+".
+    """
+    text = text.replace(" = ", "\u00a0=\u00a0")
+    for sign in ("+", "-"):
+        text = text.replace(f" {sign} ", f" {sign}\u00a0")
+    return text
+
+
 class Ruler:
     """Measures and wraps text, in inches, as matplotlib's Agg will set it."""
 

@@ -25,6 +25,7 @@ from mrifcl_gui.audit_page import AuditPage
 from mrifcl_gui.comparison_view import ComparisonView
 from mrifcl_gui.figure_tab import FigureTab
 from mrifcl_gui.honesty_view import HonestyView
+from mrifcl_gui.icons import put_icon
 from mrifcl_gui.map_views import FEATURE_VIEW, MAPS
 from mrifcl_gui.remembered_splitter import RememberedSplitter
 from mrifcl_gui.report_view import ReportView
@@ -84,10 +85,11 @@ class AnalysisTabs(QWidget):
         self._build_tabs()
         self._stack = QStackedWidget(self)
         self._stack.addWidget(self._build_empty())
-        self._stack.addWidget(self._build_full())
+        # Only what needs the room scrolls: the words of the empty page stay in sight.
+        self._stack.addWidget(scrolling(self._build_full(), width=896, height=560))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 16, 16, 16)
-        layout.addWidget(scrolling(self._stack, width=896, height=560))
+        layout.addWidget(self._stack)
 
     @property
     def run(self) -> Run | None:
@@ -162,9 +164,10 @@ class AnalysisTabs(QWidget):
         )
         words.setWordWrap(True)
         words.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        words.setMinimumWidth(scaled(440))
+        words.setMinimumWidth(scaled(400))
         button = QPushButton(self.tr("Choose a run"), page)
         button.setProperty("primary", True)
+        put_icon(button, "list")
         button.setToolTip(self.tr("Go to the list of runs (Ctrl+3)"))
         button.clicked.connect(self.runs_requested)
         for widget in (title, words, button):

@@ -22,15 +22,16 @@ from mrifcl_gui.view import ABSTRACT, PAPER, PART, Choice, Options, Tab, Values,
 
 __all__ = ["TABS", "Choice", "Options", "Tab", "Values", "View"]
 
-_UNIT = Choice(
-    "unit",
-    "Count",
-    (
-        ("slice", "slices"),
+
+def _units(run: Run) -> Values:
+    return (
+        ("slice", run.settings.items),
         ("subject", "subjects (mean)"),
         ("majority", "subjects (majority)"),
-    ),
-)
+    )
+
+
+_UNIT = Choice("unit", "Count", _units)
 _METHOD = Choice("method", "Correlation", (("pearson", "Pearson"), ("spearman", "Spearman")))
 
 

@@ -14,7 +14,7 @@ from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 from qasync import QEventLoop
 
-from mrifcl_gui import preferences
+from mrifcl_gui import preferences, thread_check
 from mrifcl_gui.icons import icon_file
 from mrifcl_gui.main_window import MainWindow
 from mrifcl_gui.messages import FaultReporter
@@ -41,6 +41,8 @@ def run_window(arguments: list[str], *, leaves: bool = False) -> int:
     if missing:
         sys.stderr.write(f"There is no '{missing[0]}'. Check its name.\n")
         return 1
+    if os.environ.get(thread_check.SWITCH):
+        thread_check.watch()
     app = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(app, QApplication)
     app.setApplicationName("MRI-FCL")

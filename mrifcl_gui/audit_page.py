@@ -75,6 +75,7 @@ class AuditPage(QWidget):
         self._is_stale = path is not None and audit is None
         self._given = audit
         takes_files = self._takes_files and path is not None
+        self.view.set_items(settings.items)
         self.view.set_takes_files(takes_files, has_file=bool(settings.split.split_file))
         if path is None:
             self.view.clear(self.tr("No split to audit yet."))

@@ -27,6 +27,7 @@ from core.tasks import SeenPair
 from mrifcl_gui.config_form import alert_colour
 from mrifcl_gui.export import Exporter
 from mrifcl_gui.figure_view import FigureView
+from mrifcl_gui.icons import put_icon, put_icon_beside
 from mrifcl_gui.plane_drawing import BACKGROUND, FAINT_TEXT, TEXT
 from mrifcl_gui.remembered_splitter import RememberedSplitter
 from mrifcl_gui.table_view import TableView
@@ -60,6 +61,7 @@ class AuditView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._audit: LeakageAudit | None = None
+        self._items = "slices"
         self._verdict = QLabel(self)
         self._verdict.setTextFormat(Qt.TextFormat.PlainText)
         self._verdict.setAccessibleName(self.tr("Verdict"))
@@ -89,6 +91,10 @@ class AuditView(QWidget):
         """Offer to bring a split file and, where there is one, to draw the split again."""
         self.bring.setVisible(takes_files)
         self.draw.setVisible(takes_files and has_file)
+
+    def set_items(self, items: str) -> None:
+        """Say what is split: slices, or whole scans."""
+        self._items = items
 
     def show_audit(self, audit: LeakageAudit) -> None:
         """Show what an audit found."""
@@ -186,6 +192,7 @@ class AuditView(QWidget):
 
     def _build_buttons(self) -> QHBoxLayout:
         self.compare = QPushButton(self.tr("Compare slices"), self)
+        put_icon(self.compare, "scan-search")
         self.compare.setToolTip(
             self.tr(
                 "Look at the pixels of every slice for equal and near-identical ones. Scans that "
@@ -194,11 +201,13 @@ class AuditView(QWidget):
         )
         self.compare.clicked.connect(self.compare_requested)
         self.keep = QPushButton(self.tr("Save split as CSV…"), self)
+        put_icon(self.keep, "save")
         self.keep.setToolTip(
             self.tr("Keep this split as a file, to bring it again with the setting Split file")
         )
         self.keep.clicked.connect(self.keep_requested)
         self.bring = QPushButton(self.tr("Bring split file…"), self)
+        put_icon(self.bring, "folder-open")
         self.bring.setToolTip(
             self.tr("Take the parts from a CSV with the columns subject and part")
         )
@@ -208,6 +217,7 @@ class AuditView(QWidget):
         self.draw.clicked.connect(self.draw_requested)
         self.draw.hide()
         self.stop = QPushButton(self.tr("Stop"), self)
+        put_icon(self.stop, "square")
         self.stop.setAccessibleName(self.tr("Stop comparing"))
         self.stop.clicked.connect(self.stop_requested)
         row = QHBoxLayout()
@@ -224,6 +234,7 @@ class AuditView(QWidget):
     def _build_export(self) -> QToolButton:
         self.export = QToolButton(self)
         self.export.setText(self.tr("Export"))
+        put_icon_beside(self.export, "download")
         self.export.setAccessibleName(self.tr("Export the audit"))
         self.export.setToolTip(self.tr("Save the figure, the matrix or the pairs, or copy them"))
         self.export.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
@@ -252,8 +263,8 @@ class AuditView(QWidget):
 
     def _words_of(self, audit: LeakageAudit) -> str:
         parts = ", ".join(
-            self.tr("{part} {subjects} subjects with {slices} slices").format(
-                part=part, subjects=audit.subjects[k], slices=audit.slices[k]
+            self.tr("{part} {subjects} subjects with {n} {items}").format(
+                part=part, subjects=audit.subjects[k], n=audit.slices[k], items=self._items
             )
             for k, part in enumerate(PARTS)
         )

@@ -52,6 +52,10 @@ def _graph_methods(_run: Run) -> Values:
     return tuple((name, projection.METHOD_TITLES[name]) for name in names)
 
 
+def _without_umap() -> str:
+    return "" if projection.has_umap() else f" UMAP is not there. {projection.how_to_add_umap()}"
+
+
 _COLOUR = Choice("colour_by", "Colour by", _colours)
 _PAPER = Choice("paper_colours", "Colours of the paper")
 _DENSITIES = Choice("densities", "Densities (50 and 90 %)")
@@ -211,8 +215,7 @@ FEATURES: tuple[View, ...] = (
         "Who is near whom among the features that enter the final layer. Only small groups mean "
         "something: their sizes and the distances between them do not, and another seed gives "
         "another picture. Slices of one subject always lie together. Computed once for each "
-        "choice and kept with the run. UMAP is offered where it is installed "
-        "(pip install 'mri-fcl[umap]').",
+        f"choice and kept with the run.{_without_umap()}",
         None,
         (
             Choice("method", "Method", _graph_methods),

@@ -187,7 +187,7 @@ class CohortLink(QObject):
         cohort, cut = opened.cohort, self._session.settings.cut
         settings = self._session.settings
         if settings.sees_cubes and not cohort.n_pictures:
-            items = self.tr("{0} cubes").format(len(cohort.included_scans))
+            items = self.tr("{0} whole scans").format(len(cohort.included_scans))
         else:
             n_slices = expected_slices(cohort, settings.slices.count)
             items = self.tr("about {0} slices").format(n_slices)

@@ -15,12 +15,10 @@ from PySide6.QtGui import (
     QDragLeaveEvent,
     QDropEvent,
     QKeySequence,
-    QPalette,
     QUndoCommand,
     QUndoStack,
 )
 from PySide6.QtWidgets import (
-    QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -40,6 +38,9 @@ from mrifcl_gui import preferences
 from mrifcl_gui.class_mark import CLASS_MARKS
 from mrifcl_gui.dropped_paths import drop_words, local_paths
 from mrifcl_gui.elided_label import ElidedLabel
+from mrifcl_gui.icons import name_icon, put_icon
+from mrifcl_gui.problem_bar import ProblemBar
+from mrifcl_gui.recent_check import Looked, RecentCheck
 from mrifcl_gui.remembered_splitter import RememberedSplitter
 from mrifcl_gui.scan_list import ScanList
 from mrifcl_gui.scan_table import class_labels
@@ -102,7 +103,8 @@ class CohortPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addWidget(self._build_problem())
+        self._problem = ProblemBar()
+        column.addWidget(self._problem)
         column.addWidget(self._stack, 1)
         self._build_actions()
         CLASS_MARKS.changed.connect(self._on_class_colours)
@@ -112,6 +114,11 @@ class CohortPanel(QWidget):
     def cohort(self) -> Cohort | None:
         """What is shown."""
         return self._cohort
+
+    @property
+    def has_problem(self) -> bool:
+        """Whether a problem is said above everything."""
+        return self._problem.isVisible()
 
     @property
     def viewer(self) -> SliceViewer:
@@ -281,6 +288,7 @@ class CohortPanel(QWidget):
         self._split_label.setToolTip(text)
         self._audit.setVisible(True)
         self._audit.setText(said)
+        put_icon(self._audit, "shield-alert" if is_bad else "shield-check")
         self._audit.setToolTip(f"{tip} {self.tr('Click for the whole audit.')}")
         self._audit.setProperty("leaks", is_bad)
         # The style sheet of the application hides a button's palette.
@@ -301,20 +309,17 @@ class CohortPanel(QWidget):
         self._welcome.show_ready()
         if self._cohort is not None and self._shown is None:
             self._viewer.show_empty(self.tr("This scan cannot be shown"))
-        palette = self.palette()
-        palette.setColor(QPalette.ColorRole.WindowText, alarm_colour(palette))
-        self._problem_text.setPalette(palette)
-        self._problem_text.setText(text)
-        self._problem.setVisible(True)
+        self._problem.show_text(text)
 
     def dismiss_problem(self) -> None:
         """Take the problem away."""
-        self._problem.setVisible(False)
+        self._problem.hide()
 
     def show_recent(self) -> None:
-        """List on the welcome page what the preferences know to have been opened."""
+        """List on the welcome page what was opened before; what is gone turns grey later."""
         paths = preferences.recent()
-        self.set_recent(paths, gone=[path for path in paths if preferences.is_gone(path)])
+        self.set_recent(paths, gone=self._recent_check.gone)
+        self._recent_check.look_for(paths)
 
     def set_recent(self, paths: Sequence[Path], *, gone: Collection[Path] = ()) -> None:
         """List what was opened before on the welcome page, the last one first."""
@@ -343,6 +348,8 @@ class CohortPanel(QWidget):
         self._welcome.demo_requested.connect(self.demo_requested)
         self._welcome.recent_chosen.connect(self.recent_chosen)
         self._welcome.recent_removed.connect(self._on_recent_removed)
+        self._recent_check = RecentCheck(self)
+        self._recent_check.looked.connect(self._on_recent_looked)
         return self._welcome
 
     def _build_page(self) -> QWidget:
@@ -401,11 +408,13 @@ class CohortPanel(QWidget):
         self._split_label.setAccessibleName(self.tr("Split"))
         self._audit = QPushButton()
         self._audit.setAccessibleName(self.tr("Audit of the split"))
+        put_icon(self._audit, "shield-check")
         self._audit.clicked.connect(self.audit_requested)
         self._audit.setVisible(False)
         self._train = QPushButton(self.tr("Train ›"))
         self._train.setAccessibleName(self.tr("Train"))
         self._train.setProperty("primary", True)
+        put_icon(self._train, "brain-circuit")
         self._train.clicked.connect(self.train_requested)
         settings = QWidget()
         line = QHBoxLayout(settings)
@@ -426,29 +435,13 @@ class CohortPanel(QWidget):
         row.addWidget(self._train)
         return row
 
-    def _build_problem(self) -> QWidget:
-        self._problem = QFrame()
-        self._problem.setProperty("problem", True)
-        self._problem.setFrameShape(QFrame.Shape.StyledPanel)
-        self._problem_text = QLabel()
-        self._problem_text.setTextFormat(Qt.TextFormat.PlainText)
-        self._problem_text.setWordWrap(True)
-        self._problem_text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        dismiss = QPushButton(self.tr("Dismiss"))
-        dismiss.clicked.connect(self.dismiss_problem)
-        row = QHBoxLayout(self._problem)
-        row.setContentsMargins(16, 8, 16, 8)
-        row.addWidget(self._problem_text, 1)
-        row.addWidget(dismiss)
-        self._problem.setVisible(False)
-        return self._problem
-
     def _build_actions(self) -> None:
         self._undo_action = self._undo_stack.createUndoAction(self, self.tr("Undo"))
         self._undo_action.setShortcuts(QKeySequence.StandardKey.Undo)
         self._redo_action = self._undo_stack.createRedoAction(self, self.tr("Redo"))
         self._redo_action.setShortcuts(QKeySequence.StandardKey.Redo)
         self._check_action = QAction(self.tr("Check all voxels"), self)
+        name_icon(self._check_action, "scan-search")
         self._check_action.setToolTip(
             self.tr(
                 "Read every scan in full: the same scan under two names, an odd brightness, files "
@@ -613,6 +606,9 @@ class CohortPanel(QWidget):
         ]
         text = self.tr("Flip {scan}").format(scan=key)
         self._on_change_asked(text, self._cohort.with_scans(scans))
+
+    def _on_recent_looked(self, looked: Looked) -> None:
+        self._welcome.mark_gone(looked.path, looked.is_gone)
 
     def _on_recent_removed(self, path: Path) -> None:
         preferences.forget_recent(path)

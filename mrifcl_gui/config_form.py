@@ -46,6 +46,8 @@ _CHOICE_TITLES = {
     "leaky-relu": "Leaky ReLU (0.01)",
     "torch": "PyTorch default",
     "glorot": "Glorot uniform",
+    "sgd": "SGD",
+    "adam": "Adam",
     "auto": "Automatic",
     "cpu": "CPU",
     "cuda": "GPU (CUDA)",
@@ -299,9 +301,14 @@ class ConfigForm(QWidget):
     def _placeholder(self, name: str, networks: Sequence[str]) -> str:
         if not hasattr(RunSettings, name):
             return ""  # empty means none, and the setting's help says so
-        of_networks = [config.change(RunSettings(), {"network": n}) for n in networks]
+        chosen = {"optimiser": self._rows["optimiser"].raw()} if "optimiser" in self._rows else {}
+        of_networks = [config.change(RunSettings(), {"network": n, **chosen}) for n in networks]
         values = sorted({getattr(settings, name) for settings in of_networks})
-        is_ours = name == "batch" or not set(networks).isdisjoint(config.CUSTOM_CNNS)
+        is_ours = (
+            name == "batch"
+            or (name == "learning_rate" and chosen.get("optimiser") == "adam")
+            or not set(networks).isdisjoint(config.CUSTOM_CNNS)
+        )
         source = self.tr("default") if is_ours else self.tr("paper")
         return f"{' / '.join(value_text(value) for value in values)} ({source})" if values else ""
 

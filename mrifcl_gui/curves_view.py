@@ -37,7 +37,7 @@ from core.run_folder import History
 from mrifcl_gui.class_mark import paint_symbol
 from mrifcl_gui.config_form import AlertLabel
 from mrifcl_gui.curves_figure import curves_figure
-from mrifcl_gui.export import Exporter
+from mrifcl_gui.export import SpeakingExporter
 from mrifcl_gui.wrapped_label import WrappedLabel
 
 Array = NDArray[np.float64]
@@ -134,7 +134,7 @@ class CurvesView(QWidget):
         self._readout = WrappedLabel("", self)
         self._note = QLabel(self)
         self._alert = AlertLabel(self)
-        self.exporter = Exporter(self.figure, self)
+        self.exporter = SpeakingExporter(self.figure, self)
         self._build_layout()
         self._build_curves()
         self.setAccessibleName(self.tr("Curves of loss and accuracy"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QObject, QStandardPaths, Qt, Signal
+from PySide6.QtCore import QObject, QStandardPaths, Signal
 from PySide6.QtGui import QAction, QGuiApplication, QImage
 from PySide6.QtWidgets import QFileDialog, QMenu, QToolButton, QWidget
 
@@ -14,10 +14,12 @@ from core.errors import MriFclError
 from core.figure import Figure, Table
 from core.progress import Operation
 from mrifcl_gui import picture_size, preferences
-from mrifcl_gui.icons import put_icon
+from mrifcl_gui.icons import put_icon, put_icon_beside
 from mrifcl_gui.job import Job
+from mrifcl_gui.messages import show_error
 
 Source = Callable[[], Figure | Table | None]
+_FORMAT_ICONS = {"png": "image", "svg": "image", "csv": "table"}
 
 
 class Exporter(QObject):
@@ -109,20 +111,24 @@ class Exporter(QObject):
         is_table = isinstance(self._source(), Table)
         copy = menu.addAction(self.tr("Copy table") if is_table else self.tr("Copy picture"))
         copy.triggered.connect(self._on_copy_chosen)
+        put_icon(copy, "copy")
         menu.addSeparator()
         for suffix in ("csv",) if is_table else figure_file.FORMATS:
             action = menu.addAction(self.tr("Export {}…").format(suffix.upper()))
             action.setData(suffix)
             action.triggered.connect(self._on_format_chosen)
+            put_icon(action, _FORMAT_ICONS[suffix])
         comma = menu.addAction(self.tr("Export CSV with decimal commas…"))
         comma.setToolTip(
             self.tr("For spreadsheets of countries that write 0,5: semicolons between")
         )
         comma.triggered.connect(self._on_comma_chosen)
+        put_icon(comma, "table")
         if not is_table:
             menu.addSeparator()
             size = menu.addAction(self.tr("Picture size: {}…").format(picture_size.chosen().words))
             size.triggered.connect(self._on_size_asked)
+            put_icon(size, "ruler")
 
     def _ask_for_path(self, name: str, suffix: str) -> Path | None:
         place = QStandardPaths.StandardLocation.DocumentsLocation
@@ -180,6 +186,17 @@ class Exporter(QObject):
             self.failed.emit(self.tr("The export failed: {}").format(error))
 
 
+class SpeakingExporter(Exporter):
+    """An exporter of a view that has no line to say faults in: it opens a dialog."""
+
+    def __init__(self, source: Source, window: QWidget) -> None:
+        super().__init__(source, window)
+        self.failed.connect(self._on_fault)
+
+    def _on_fault(self, text: str) -> None:
+        show_error(self._window, MriFclError(text))
+
+
 class ExportButton(QToolButton):
     """A button *Export* with the menu PNG, SVG, CSV and copy (a table: CSV and copy).
 
@@ -200,8 +217,7 @@ class ExportButton(QToolButton):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setText(self.tr("Export"))
-        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        put_icon(self, "download")
+        put_icon_beside(self, "download")
         self.setAccessibleName(self.tr("Export what is shown"))
         self.setToolTip(self.tr("Save what is shown as a file or copy it"))
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)

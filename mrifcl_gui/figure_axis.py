@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QFontMetricsF, QPainter, QPicture
 
 _NAME_ANGLE = 35  # degrees
+_LABEL_NUDGE = 5.0  # pixels by which pyqtgraph pushes a label over the axis's edge
 
 
 class NumberAxis(pg.AxisItem):
@@ -27,6 +29,29 @@ class NumberAxis(pg.AxisItem):
         # The finest of pyqtgraph's three levels has no numbers, only dozens of lines.
         self.setStyle(maxTickLevel=1)
         self._is_turned = False
+
+    def _updateWidth(self) -> None:
+        super()._updateWidth()
+        self._leave_room_for_label(self.minimumWidth(), self.fixedWidth, self._set_width)
+
+    def _updateHeight(self) -> None:
+        super()._updateHeight()
+        self._leave_room_for_label(self.minimumHeight(), self.fixedHeight, self._set_height)
+
+    def _leave_room_for_label(
+        self, length: float, fixed: float | None, set_length: Callable[[float], None]
+    ) -> None:
+        # pyqtgraph takes a fifth off the label's height, which is too much for several lines.
+        if self.label is not None and self.label.isVisible() and fixed is None:
+            set_length(length + max(0.0, 0.2 * self.label.boundingRect().height() - _LABEL_NUDGE))
+
+    def _set_width(self, width: float) -> None:
+        self.setMaximumWidth(width)
+        self.setMinimumWidth(width)
+
+    def _set_height(self, height: float) -> None:
+        self.setMaximumHeight(height)
+        self.setMinimumHeight(height)
 
     def fit_label(self) -> None:
         """Write the label in as many lines as the length of the axis asks for."""
@@ -118,11 +143,12 @@ class NumberAxis(pg.AxisItem):
             return
         p.setRenderHint(QPainter.RenderHint.Antialiasing)
         p.setClipping(False)
+        height = p.fontMetrics().height() + 2
         for place, _flags, text in textSpecs:
             p.save()
             p.translate(place.center().x() + 4, place.top() + 2)
             p.rotate(-_NAME_ANGLE)
-            p.drawText(QRectF(-600, 0, 600, 20), Qt.AlignmentFlag.AlignRight, text)
+            p.drawText(QRectF(-600, 0, 600, height), Qt.AlignmentFlag.AlignRight, text)
             p.restore()
 
     def _draw_numbers(self, p: QPainter, specs: Any) -> None:  # noqa: ANN401

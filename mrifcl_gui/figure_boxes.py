@@ -6,14 +6,25 @@ from typing import Any
 
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QFont, QFontMetricsF, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtGui import (
+    QFont,
+    QFontMetricsF,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+    QTextBlockFormat,
+    QTextCursor,
+)
 from PySide6.QtWidgets import QGraphicsTextItem, QSizePolicy, QWidget
 
 from core.figure import Band, Bars, Curve, Layer, Scatter
+from core.figure_ruler import whole_terms
 from mrifcl_gui.figure_colours import SYMBOLS, Colours, fill_of, pen_of
 from mrifcl_gui.theme import SMALL, scaled, typeface
 
 _SAMPLE_WIDTH, _ENTRY_HEIGHT, _ENTRY_GAP = 22, 18, 18  # pixels, in legends
+_EDGE = 8.0  # pixels, inside a legend
+_HANG = 14  # pixels by which the further lines of an equation stand back
 
 
 class Box(pg.GraphicsObject):
@@ -34,6 +45,13 @@ class Box(pg.GraphicsObject):
     def size(self) -> tuple[float, float]:
         """Return width and height in pixels."""
         return self.boundingRect().width(), self.boundingRect().height()
+
+    def fit(self, width: float) -> None:
+        """Take a shape no wider than ``width`` pixels, for a place inside a panel."""
+
+    def fit_below(self, width: float) -> None:
+        """Take a shape no wider than ``width`` pixels, for a place below a panel."""
+        self.fit(width)
 
     def paint(self, painter: QPainter, *_: object) -> None:  # noqa: D102
         if self._colours is not None:
@@ -58,12 +76,22 @@ class TextBox(Box):
         self._text = QGraphicsTextItem(self)
         self._text.setFont(typeface(self._text.font(), SMALL))
         self._text.document().setDocumentMargin(5)
+        self._shown = ""
 
     def set_text(self, text: str) -> None:
-        """Show ``text`` as it is."""
-        if text != self._text.toPlainText():
-            self.prepareGeometryChange()
-            self._text.setPlainText(text)
+        """Show ``text``, an equation a line; what goes on in a further line stands back."""
+        if text == self._shown:
+            return
+        self._shown = text
+        self.prepareGeometryChange()
+        # A word joiner, as Qt would break a line after a hyphen, whatever follows.
+        self._text.setPlainText(whole_terms(text).replace("-\u00a0", "-\u2060\u00a0"))
+        hanging = QTextBlockFormat()
+        hanging.setLeftMargin(scaled(_HANG))
+        hanging.setTextIndent(-scaled(_HANG))
+        cursor = QTextCursor(self._text.document())
+        cursor.select(QTextCursor.SelectionType.Document)
+        cursor.mergeBlockFormat(hanging)
 
     def fit(self, width: float) -> None:
         """Wrap the lines that are longer than ``width`` pixels."""
@@ -89,23 +117,46 @@ class Legend(Box):
         super().__init__(parent)
         self._layers = layers
         self._font = font
-        self._width = 16 + max(_entry_width(layer, font) for layer in layers)
+        self._entry_widths = [_entry_width(layer, font) for layer in layers]
+        self._lines = [[number] for number in range(len(layers))]
+        self._width = 2 * _EDGE + max(self._entry_widths)
 
     def show_layers(self, layers: list[Layer]) -> None:
         """Show the colours of ``layers``, whose names are those of before."""
         self._layers = layers
         self.update()
 
+    def fit(self, width: float) -> None:
+        """Show one entry a line; names that are wider are shortened."""
+        self._arrange([[number] for number in range(len(self._layers))], width)
+
+    def fit_below(self, width: float) -> None:
+        """Show as many entries in a line as there is room for."""
+        self._arrange(_flowed(self._entry_widths, width - 2 * _EDGE), width)
+
+    def _arrange(self, lines: list[list[int]], width: float) -> None:
+        self.prepareGeometryChange()
+        self._lines = lines
+        needed = max(
+            sum(self._entry_widths[number] + _ENTRY_GAP for number in line) - _ENTRY_GAP
+            for line in lines
+        )
+        self._width = min(needed + 2 * _EDGE, max(width, 4 * _SAMPLE_WIDTH))
+
     def boundingRect(self) -> QRectF:  # noqa: D102
-        return QRectF(0, 0, self._width, 8 + scaled(_ENTRY_HEIGHT) * len(self._layers))
+        return QRectF(0, 0, self._width, _EDGE + scaled(_ENTRY_HEIGHT) * len(self._lines))
 
     def paint(self, painter: QPainter, *options: object) -> None:  # noqa: D102
         super().paint(painter, *options)
         painter.setFont(self._font)
-        for number, layer in enumerate(self._layers):
-            if self._colours is not None:
-                place = QPointF(8, 4 + number * scaled(_ENTRY_HEIGHT))
-                _paint_entry(painter, place, layer, self._colours)
+        if self._colours is None:
+            return
+        for row, line in enumerate(self._lines):
+            place = QPointF(_EDGE, _EDGE / 2 + row * scaled(_ENTRY_HEIGHT))
+            for number in line:
+                room = self._width - _EDGE - place.x()
+                _paint_entry(painter, place, self._layers[number], self._colours, room=room)
+                place += QPointF(self._entry_widths[number] + _ENTRY_GAP, 0)
 
 
 class LegendRow(QWidget):
@@ -126,16 +177,9 @@ class LegendRow(QWidget):
         self.update()
 
     def _lines(self) -> list[list[Layer]]:
-        lines: list[list[Layer]] = [[]]
-        room = float(self.width())
-        for layer in self._layers:
-            needed = _entry_width(layer, self.font()) + _ENTRY_GAP
-            if lines[-1] and needed > room:
-                lines.append([])
-                room = float(self.width())
-            lines[-1].append(layer)
-            room -= needed
-        return lines
+        widths = [_entry_width(layer, self.font()) for layer in self._layers]
+        flowed = _flowed(widths, float(self.width()))
+        return [[self._layers[number] for number in line] for line in flowed]
 
     def _fit_height(self) -> None:
         self.setFixedHeight(scaled(_ENTRY_HEIGHT) * len(self._lines()) + 4)
@@ -158,12 +202,32 @@ class LegendRow(QWidget):
         self._fit_height()
 
 
+def _flowed(widths: list[float], room: float) -> list[list[int]]:
+    """Return the numbers of entries line by line, each line within ``room`` if that can be."""
+    lines: list[list[int]] = [[]]
+    used = 0.0
+    for number, width in enumerate(widths):
+        if lines[-1] and used + width > room:
+            lines.append([])
+            used = 0.0
+        lines[-1].append(number)
+        used += width + _ENTRY_GAP
+    return lines
+
+
 def _entry_width(layer: Layer, font: QFont) -> float:
     return _SAMPLE_WIDTH + 6.0 + QFontMetricsF(font).horizontalAdvance(layer.name)
 
 
-def _paint_entry(painter: QPainter, place: QPointF, layer: Layer, colours: Colours) -> None:
-    """Paint a layer's sample and name, the upper left corner at ``place``."""
+def _paint_entry(
+    painter: QPainter,
+    place: QPointF,
+    layer: Layer,
+    colours: Colours,
+    *,
+    room: float = float("inf"),
+) -> None:
+    """Paint a layer's sample and name, the upper left corner at ``place``; it ends in ``room``."""
     middle = place + QPointF(_SAMPLE_WIDTH / 2, scaled(_ENTRY_HEIGHT) / 2)
     if isinstance(layer, Curve):
         painter.setPen(pen_of(layer, colours))
@@ -183,8 +247,10 @@ def _paint_entry(painter: QPainter, place: QPointF, layer: Layer, colours: Colou
         painter.drawRect(QRectF(middle.x() - _SAMPLE_WIDTH / 2, middle.y() - 5, _SAMPLE_WIDTH, 10))
     painter.setPen(colours.ink)
     left = place.x() + _SAMPLE_WIDTH + 6
+    name = layer.name
+    if _entry_width(layer, painter.font()) > room + 1:
+        metrics = painter.fontMetrics()
+        name = metrics.elidedText(name, Qt.TextElideMode.ElideRight, int(room) - _SAMPLE_WIDTH - 6)
     painter.drawText(
-        QRectF(left, place.y(), 4000, scaled(_ENTRY_HEIGHT)),
-        Qt.AlignmentFlag.AlignVCenter,
-        layer.name,
+        QRectF(left, place.y(), 4000, scaled(_ENTRY_HEIGHT)), Qt.AlignmentFlag.AlignVCenter, name
     )

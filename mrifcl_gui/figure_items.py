@@ -17,10 +17,12 @@ from core.figure_overlay import overlaid, overlay_scale
 from mrifcl_gui.figure_colour_bar import ColourBar
 from mrifcl_gui.figure_colours import SYMBOLS, Colours, fill_of, pen_of
 from mrifcl_gui.figure_dots import CROWD, Dots
+from mrifcl_gui.theme import scaled
 
 Floats = NDArray[np.float64]
 
 _CELLS_WITH_NUMBERS = 400
+_LARGEST_NUMBER = 18  # pixels at 100 %
 _LONG_CURVE = 2000  # points; shorter lines are drawn as they are
 
 
@@ -156,7 +158,7 @@ class _HeatMapItems(LayerItems):
             min(0.5 / step_y, 0.9 / step_x / (0.65 * max(widest, 1))) if step_x and step_y else 0.0
         )
         font = QFont(self._plot.font())
-        font.setPixelSize(int(np.clip(room, 1, 18)))
+        font.setPixelSize(int(np.clip(room, 1, scaled(_LARGEST_NUMBER))))
         for number in self._numbers:
             number.setVisible(room >= 6)
             number.setFont(font)

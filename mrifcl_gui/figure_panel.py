@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,13 @@ from PySide6.QtCore import QPointF, Qt
 
 from core.figure import HeatMap, Image, Panel, Scatter
 from core.figure_geometry import (
-    choose_places,
     is_row_zero_on_top,
     legend_layers,
     panel_limits,
     tick_names,
 )
-from mrifcl_gui.figure_boxes import Box, Legend, TextBox
+from mrifcl_gui.box_places import BoxPlaces, seen_panel
+from mrifcl_gui.figure_boxes import Legend, TextBox
 from mrifcl_gui.figure_colours import Colours
 from mrifcl_gui.figure_items import ITEMS
 from mrifcl_gui.figure_lasso import inside
@@ -53,6 +53,7 @@ class PanelItems:
         entries = legend_layers(panel) if has_legend else []
         self._legend = Legend(plot.vb, entries, plot.font()) if entries else None
         self._box = TextBox(plot.vb) if panel.text else None
+        self._places = BoxPlaces(plot, self._box, self._legend)
         self._cross = [pg.InfiniteLine(angle=angle, movable=False) for angle in (90, 0)]
         self._rings = pg.ScatterPlotItem(pxMode=True, symbol="o", brush=None)
         self._target = pg.ScatterPlotItem(pxMode=True, symbol="o", brush=None)
@@ -115,9 +116,46 @@ class PanelItems:
             self.reset_range()
         for item in self._layers:
             item.settle()
-        self._place_boxes()
         # What changes while it is painted would be painted twice.
         self.plot.vb.prepareForPaint()
+
+    @property
+    def panel(self) -> Panel:
+        """The panel shown now."""
+        return self._panel
+
+    def least_size(self) -> tuple[float, float]:
+        """Return the pixels that axes, names and scales need, without what is left free."""
+        layout = self.plot.layout
+        left, top, right, bottom = layout.getContentsMargins()
+        needed = layout.effectiveSizeHint(Qt.SizeHint.MinimumSize)
+        return needed.width() - left - right, needed.height() - top - bottom
+
+    @property
+    def room_below(self) -> float:
+        """Height that the boxes below the axes take (pixels)."""
+        return self._places.room_below
+
+    def hides_little(self, inside: Sequence[str]) -> bool:
+        """Tell whether the boxes ``inside`` ("text", "legend") have free places in the axes."""
+        return self._places.hides_little(self._panel, inside)
+
+    def height_below(self, inside: Sequence[str]) -> float:
+        """Return the height (pixels) of all boxes but those ``inside``."""
+        return self._places.height_below(inside)
+
+    def keep_below(self, height: float) -> bool:
+        """Keep ``height`` pixels free below the axes; tell whether that is new."""
+        return self._places.keep_below(height)
+
+    def place_boxes(self, inside: Sequence[str]) -> None:
+        """Put the boxes ``inside`` where they hide least, the others below the axes."""
+        self._places.place(seen_panel(self._panel, self.plot.vb.viewRange()), inside)
+
+    def has_box_in_the_way(self) -> bool:
+        """Tell whether a box hides much, or does not fit, since the data have changed."""
+        seen = seen_panel(self._panel, self.plot.vb.viewRange())
+        return not self._zoomed and self._places.is_in_the_way(seen)
 
     def ring(self, ids: frozenset[str], current: str = "") -> None:
         """Ring the points with these ids, and wider the one that is looked at."""
@@ -211,28 +249,6 @@ class PanelItems:
             layout.setContentsMargins(beside, above, beside, above)
             layout.activate()
 
-    def _place_boxes(self) -> None:
-        """Put text and legend where they hide least; what somebody dragged stays."""
-        boxes: list[Box] = [box for box in (self._box, self._legend) if box is not None]
-        boxes = [box for box in boxes if not box.was_moved]
-        wide, high = self.plot.vb.rect().width(), self.plot.vb.rect().height()
-        if not boxes or wide < 1 or high < 1:
-            return
-        panel = self._as_seen()
-        tries = []
-        for rank, share in enumerate((0.94, 0.7, 0.5) if self._box in boxes else (1.0,)):
-            if self._box is not None and self._box in boxes:
-                self._box.fit(share * wide)
-            sizes = [(box.size()[0] / wide, box.size()[1] / high) for box in boxes]
-            places = choose_places(panel, sizes)
-            tries.append((sum(place[2] for place in places) + 0.08 * rank, share, places))
-        _, share, places = min(tries, key=lambda tried: tried[0])
-        if self._box is not None and self._box in boxes:
-            self._box.fit(share * wide)
-        for box, (left, bottom, _) in zip(boxes, places, strict=True):
-            y = (1 - bottom) * high - box.size()[1]
-            box.setPos(max(left * wide, 2.0), max(y, 2.0))
-
     def _colour_once(self, panel: Panel, colours: Colours) -> None:
         """Label and colour the axes, unless they are so: a slider only moves the data."""
         look = (panel.title, panel.x, panel.y, tick_names(panel), id(colours))
@@ -254,8 +270,16 @@ class PanelItems:
             is_bare_picture = not axis.title and any(isinstance(s, Image) for s in panel.layers)
             self.plot.showAxis(side, not is_bare_picture)
         title = html.escape(panel.title).replace("\n", "<br>") if panel.title else None
+        if "\n" in panel.title:
+            title = f"<div align='center'>{title}</div>"
         self.plot.setTitle(title, color=colours.ink.name(), size=f"{scaled(BODY)}px")
         if "\n" in panel.title:
+            # Lines are centred in a width of their own only.
+            item = self.plot.titleLabel.item
+            item.setTextWidth(-1)
+            item.setTextWidth(item.boundingRect().width())
+            self.plot.titleLabel.updateMin()
+            self.plot.titleLabel.resizeEvent(None)
             # pyqtgraph leaves room for one line.
             self.plot.titleLabel.setMaximumHeight(scaled(_TWO_LINES))
             self.plot.layout.setRowFixedHeight(0, scaled(_TWO_LINES))
@@ -266,16 +290,6 @@ class PanelItems:
         for box in (self._legend, self._box):
             if box is not None:
                 box.recolour(colours)
-
-    def _as_seen(self) -> Panel:
-        """Return the panel with the limits that the view has, which an equal aspect widens."""
-        (x_low, x_high), (y_low, y_high) = self.plot.vb.viewRange()
-        return replace(
-            self._panel,
-            x=replace(self._panel.x, low=x_low, high=x_high),
-            y=replace(self._panel.y, low=y_low, high=y_high),
-            equal_aspect=False,
-        )
 
     def _read_cell(self, layer: HeatMap | Image, at: QPointF) -> str:
         values = np.atleast_2d(

@@ -29,6 +29,7 @@ from mrifcl_gui.class_mark import CLASS_MARKS
 from mrifcl_gui.epoch_bar import EpochBar
 from mrifcl_gui.export import ExportButton
 from mrifcl_gui.figure_view import FigureView
+from mrifcl_gui.icons import put_icon
 from mrifcl_gui.job import Job
 from mrifcl_gui.messages import text_of
 from mrifcl_gui.remembered_splitter import RememberedSplitter
@@ -94,6 +95,7 @@ class FigureTab(QWidget):
         self._help = QLabel(self)
         self._source = QLabel(self)
         self.maths_button = QPushButton(self.tr("Formulas of this figure"), self)
+        put_icon(self.maths_button, "sigma")
         self._build()
         self._on_view_chosen()
         CLASS_MARKS.changed.connect(self._wish)

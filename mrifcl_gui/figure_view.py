@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QContextMenuEvent, QFont, QPalette, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QFrame,
@@ -25,13 +25,15 @@ from PySide6.QtWidgets import (
 
 from core.colours import ON_GROUND
 from core.figure import Figure, Image, Layer, Panel
-from core.figure_geometry import legend_layers
+from core.figure_geometry import fitting_columns, has_equations, legend_layers, tick_names
+from mrifcl_gui.box_places import TRIES
 from mrifcl_gui.export import Exporter
 from mrifcl_gui.figure_axis import NumberAxis
 from mrifcl_gui.figure_boxes import LegendRow
 from mrifcl_gui.figure_colours import Colours
 from mrifcl_gui.figure_lasso import LassoViewBox
 from mrifcl_gui.figure_panel import PanelItems
+from mrifcl_gui.icons import put_icon
 from mrifcl_gui.theme import scaled
 from mrifcl_gui.wrapped_label import WrappedLabel
 
@@ -40,7 +42,9 @@ _LEAST_PICTURE = (90, 70)  # pixels; without axes there is room for more of them
 _LEAST_NAMED_PICTURE = (120, 150)  # pixels; two lines above it
 _LEAST_PANEL = (190, 170)  # pixels; smaller panels scroll no more than they help
 _LEAST_WITH_EQUATIONS = (330, 230)
+_NAME_HEIGHT, _AROUND_NAMES = 16, 64  # pixels: a name beside the axis; title, numbers, label
 _MARGIN, _SPACING = 4, 8
+_REST_MS = 400  # after the last new data, before a box that is in the way moves
 
 
 class FigureView(QWidget):
@@ -89,6 +93,13 @@ class FigureView(QWidget):
         self._settle.setSingleShot(True)
         self._settle.setInterval(60)
         self._settle.timeout.connect(self._on_settled)
+        # Which boxes lie inside the panels of each row; chosen once for a size of the view.
+        self._inside: dict[int, tuple[str, ...]] = {}
+        self._inside_for = QSize()
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_REST_MS)
+        self._rest.timeout.connect(self._on_rested)
         self.exporter = Exporter(self.figure, self)
         self.exporter.saved.connect(self.saved)
         self.exporter.copied.connect(self.copied)
@@ -116,6 +127,7 @@ class FigureView(QWidget):
         if structure == self._structure:
             for items, panel in zip(self._panels, figure.panels, strict=True):
                 items.update(panel, self._colours)
+            self._rest.start()
         else:
             self._structure = structure
             self._rebuild(figure)
@@ -153,7 +165,9 @@ class FigureView(QWidget):
         menu = QMenu(self)
         self.exporter.add_actions(menu)
         menu.addSeparator()
-        menu.addAction(self.tr("Show all")).triggered.connect(self.reset_ranges)
+        whole = menu.addAction(self.tr("Show all"))
+        whole.triggered.connect(self.reset_ranges)
+        put_icon(whole, "maximize")
         return menu
 
     def _build_labels(self) -> None:
@@ -243,9 +257,12 @@ class FigureView(QWidget):
                 viewBox=LassoViewBox(enableMenu=False),
             )
             plot.vb.lassoed.connect(self._on_lassoed)
-            plot.setMinimumSize(*(scaled(side) for side in _least_size(panel)))
             plot.vb.sigResized.connect(self._on_panel_resized)
             self._panels.append(PanelItems(plot, panel, self._colours, has_legend=has_legend))
+        for column in range(columns):
+            # Alike, whatever stands beside the axes of each.
+            self._graphics.ci.layout.setColumnPreferredWidth(column, 1.0)
+            self._graphics.ci.layout.setColumnStretchFactor(column, 1)
         self._fit_least_size()
         self._graphics.ci.layout.activate()
         if self.isVisible():
@@ -254,16 +271,23 @@ class FigureView(QWidget):
         self._settle.start()
 
     def _columns_of(self, figure: Figure) -> int:
-        """Return how many panels lie beside each other: of pictures, as many as there is room."""
-        columns = max(1, figure.columns)
+        """Return how many panels lie beside each other: of some, as many as there is room."""
+        # Of the whole place: its bar, which comes and goes with the rows, must not count.
+        room = self._scroll.width()
         if all(_is_picture(panel) for panel in figure.panels):
-            room = self._scroll.viewport().width() // scaled(_LEAST_TITLED)
-            columns = min(columns, max(2, room))
-        return columns
+            columns = max(1, figure.columns)
+            return min(columns, max(2, room // scaled(_LEAST_TITLED)))
+        return fitting_columns(figure, room // (scaled(_LEAST_WITH_EQUATIONS[0]) + _SPACING))
 
     def _fit_least_size(self) -> None:
         """Give each column and each row the room that its largest panel needs."""
         layout = self._graphics.ci.layout
+        for items in self._panels:
+            # Axes, names and scales may need more than is usual.
+            wide, high = items.least_size()
+            usual = [scaled(side) for side in _least_size(items.panel)]
+            high = max(high, usual[1] + items.room_below)
+            items.plot.setMinimumSize(max(wide, usual[0]), high)
         least = [panel.plot.minimumSize() for panel in self._panels]
         wide = layout.columnCount() * max((size.width() for size in least), default=0.0)
         high = layout.rowCount() * max((size.height() for size in least), default=0.0)
@@ -274,7 +298,37 @@ class FigureView(QWidget):
         high = max(high + _SPACING * (layout.rowCount() - 1) + margins, whole.height())
         self._graphics.setMinimumSize(round(wide), round(high))
 
+    def _rows(self) -> list[list[PanelItems]]:
+        """Return the panels row by row."""
+        columns = self._columns
+        return [
+            self._panels[start : start + columns] for start in range(0, len(self._panels), columns)
+        ]
+
+    def _place_boxes(self) -> None:
+        """Put texts and legends where they hide little: inside, or below all panels of a row."""
+        # Of the place that scrolls, not of what is in it: boxes below make that taller.
+        if self._scroll.size() != self._inside_for:
+            self._inside, self._inside_for = {}, self._scroll.size()
+        is_new = False
+        for number, row in enumerate(self._rows()):
+            if number not in self._inside:
+                self._inside[number] = next(
+                    kinds for kinds in TRIES if all(items.hides_little(kinds) for items in row)
+                )
+            below = max(items.height_below(self._inside[number]) for items in row)
+            is_new |= any([items.keep_below(below) for items in row])
+        if is_new:
+            self._fit_least_size()
+            self._graphics.ci.layout.activate()
+            for items in self._panels:
+                items.settle()
+        for number, row in enumerate(self._rows()):
+            for items in row:
+                items.place_boxes(self._inside[number])
+
     def _remove_panels(self) -> None:
+        self._inside = {}
         self._panels = []
         self._graphics.clear()
 
@@ -303,6 +357,14 @@ class FigureView(QWidget):
             return
         for items in self._panels:
             items.settle()
+        self._fit_least_size()
+        self._place_boxes()
+
+    def _on_rested(self) -> None:
+        """Look for other places once the data rest, should a box hide them now."""
+        if any(items.has_box_in_the_way() for items in self._panels):
+            self._inside = {}
+            self._place_boxes()
 
     def _on_mouse_moved(self, place: QPointF) -> None:
         under = self._panel_at(place)
@@ -369,8 +431,9 @@ def _least_size(panel: Panel) -> tuple[int, int]:
     """Return the pixels that a panel needs; below them the figure scrolls."""
     if _is_picture(panel):
         return _LEAST_NAMED_PICTURE if "\n" in panel.title else _LEAST_PICTURE
-    has_equations = any(len(line) > 30 for line in panel.text.splitlines())
-    return _LEAST_WITH_EQUATIONS if has_equations else _LEAST_PANEL
+    wide, high = _LEAST_WITH_EQUATIONS if has_equations(panel) else _LEAST_PANEL
+    names = len(tick_names(panel)[1])
+    return wide, max(high, names * _NAME_HEIGHT + _AROUND_NAMES)
 
 
 def _is_picture(panel: Panel) -> bool:

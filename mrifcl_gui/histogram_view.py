@@ -7,9 +7,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
-from PySide6.QtWidgets import QWidget
+from PySide6.QtGui import (
+    QColor,
+    QContextMenuEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPolygonF,
+)
+from PySide6.QtWidgets import QMenu, QWidget
 
+from core.colours import BLACK, BLUE
+from core.figure import Axis, Bars, Curve, Figure, Panel
+from mrifcl_gui.export import SpeakingExporter
 from mrifcl_gui.plane_drawing import ACCENT, BACKGROUND, FAINT_TEXT
 from mrifcl_gui.theme import SMALL, VIEWER, typeface
 
@@ -18,16 +29,19 @@ _MARGIN = 14
 
 
 class HistogramView(QWidget):
-    """Bars of log counts; the window's two edges can be dragged."""
+    """Bars of log counts; the window's two edges can be dragged. Its menu copies and exports."""
 
     window_changed = Signal(float, float)  # low, high
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._counts: NDArray[np.int64] = np.zeros(_BINS, dtype=np.int64)
         self._heights: NDArray[np.float64] = np.zeros(_BINS)
         self._range = (0.0, 1.0)
         self._window = (0.0, 1.0)
         self._dragged_edge: int | None = None
+        self._title = ""
+        self.exporter = SpeakingExporter(self.figure, self)
         self.setAccessibleName(self.tr("Intensity histogram"))
         self.setToolTip(self.tr("Voxels per intensity (log scale). Drag the edges of the window."))
         self.setMinimumHeight(70)
@@ -38,16 +52,66 @@ class HistogramView(QWidget):
         if high <= low:
             high = max(float(values.max()), low + 1.0)
         counts, _ = np.histogram(values, bins=_BINS, range=(low, high))
+        self._counts = counts
         # The background would dwarf everything on a linear scale.
         heights = np.log1p(counts)
         self._heights = heights / max(heights.max(), 1.0)
         self._range = (low, high)
         self.update()
 
+    def set_title(self, title: str) -> None:
+        """Say which scan it is, for what is exported."""
+        self._title = title
+
     def set_window(self, low: float, high: float) -> None:
         """Show which intensities run from black to white."""
         self._window = (low, high)
         self.update()
+
+    def figure(self) -> Figure | None:
+        """Return the counts and the window as a figure; None before anything was counted."""
+        if not self._counts.any():
+            return None
+        low, high = self._range
+        width = (high - low) / _BINS
+        heights = np.log10(self._counts + 1)
+        black, white = self._window
+        return Figure(
+            name="intensities",
+            title=self._title or self.tr("How often each intensity occurs"),
+            panels=(
+                Panel(
+                    x=Axis(self.tr("Intensity")),
+                    y=Axis(self.tr("Voxels, log10 (n + 1)"), low=0),
+                    layers=(
+                        Bars(
+                            self.tr("Voxels"),
+                            low + (np.arange(_BINS) + 0.5) * width,
+                            heights,
+                            colour=BLUE,
+                            width=width,
+                        ),
+                        Curve(
+                            self.tr("From black to white"),
+                            np.array([black, white]),
+                            np.array([0.0, heights.max()]),
+                            colour=BLACK,
+                        ),
+                    ),
+                ),
+            ),
+            caption=self.tr(
+                "How often each intensity occurs, counted over an even sample of the scan; the "
+                "highest 0.1 % of intensities are left out. The line runs from what is shown "
+                "black to what is shown white."
+            ),
+        )
+
+    def build_menu(self) -> QMenu:
+        """Return a new context menu."""
+        menu = QMenu(self)
+        self.exporter.add_actions(menu)
+        return menu
 
     def x_of(self, value: float) -> float:
         """Return the x of an intensity in the widget."""
@@ -90,6 +154,13 @@ class HistogramView(QWidget):
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         """Let the edge go."""
         self._dragged_edge = None
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """Offer to copy and export what is shown."""
+        if self.exporter.has_content:
+            menu = self.build_menu()
+            menu.aboutToHide.connect(menu.deleteLater)
+            menu.popup(event.globalPos())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw the bars, the window and the axis."""

@@ -23,6 +23,7 @@ from core.progress import BatchDone, EpochMetrics, Notice
 from core.run_folder import Run
 from mrifcl_gui.export import ExportButton
 from mrifcl_gui.figure_view import FigureView
+from mrifcl_gui.icons import put_icon
 from mrifcl_gui.job import Job
 from mrifcl_gui.messages import text_of
 from mrifcl_gui.number_box import WholeNumberBox
@@ -64,6 +65,7 @@ class HonestyView(QWidget):
             self.tr("Train once more with labels dealt at random: what is left is leakage")
         )
         self.measure = QPushButton(self)
+        put_icon(self.measure, "play")
         self.state = QLabel(self)
         self.percentage = QLineEdit(self)
         self.cases = WholeNumberBox(self)
@@ -202,6 +204,7 @@ class HonestyView(QWidget):
         self.verdict.setWordWrap(True)
         self.verdict.setTextFormat(Qt.TextFormat.PlainText)
         paper = QPushButton(self.tr("Check the paper's table"), box)
+        put_icon(paper, "table")
         paper.setToolTip(self.tr("Which of the paper's percentages its numbers of slices allow"))
         paper.clicked.connect(self.show_paper_check)
         form = QFormLayout()

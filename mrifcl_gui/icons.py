@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QRectF, QSize, Qt
 from PySide6.QtGui import QAction, QColor, QIcon, QPainter, QPalette, QPixmap
-from PySide6.QtWidgets import QAbstractButton, QApplication
+from PySide6.QtWidgets import QAbstractButton, QApplication, QPushButton, QToolButton
 
 import resources
-from mrifcl_gui.theme import ON_ACCENT
+from mrifcl_gui.theme import ON_ACCENT, scaled
 
 _NAME = "iconName"
-# Logical sizes of rail, buttons and menus, each also for screens of twice the density.
-_SIZES = (16, 20, 24)
+# Each also for screens of twice the density.
 _RATIOS = (1, 2)
+_BESIDE_WORDS = 16  # logical pixels: before the words of buttons and menus
 
 
 def icon_file(name: str) -> Path:
@@ -27,9 +27,44 @@ def icon_file(name: str) -> Path:
 
 
 def put_icon(target: QAbstractButton | QAction, name: str) -> None:
-    """Give a button or a menu entry an icon; :func:`recolour_icons` keeps it in the theme."""
+    """Give a button or a menu entry an icon; :func:`recolour_icons` keeps it in the theme.
+
+    On a button with words it stands before them, and grows with them.
+    """
     target.setProperty(_NAME, name)
+    if isinstance(target, QPushButton):
+        target.setIconSize(QSize(scaled(_BESIDE_WORDS), scaled(_BESIDE_WORDS)))
     _draw(target, name)
+
+
+def put_icon_beside(button: QToolButton, name: str) -> None:
+    """Give a tool button an icon that leaves its words to be seen."""
+    button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+    button.setIconSize(QSize(scaled(_BESIDE_WORDS), scaled(_BESIDE_WORDS)))
+    put_icon(button, name)
+
+
+def name_icon(action: QAction, name: str) -> QAction:
+    """Say which icon a menu entry has; :func:`draw_named` draws it when the menu is opened.
+
+    Drawing those of all menus before the first window is on screen would delay it.
+    """
+    action.setProperty(_NAME, name)
+    return action
+
+
+def draw_named(actions: Iterable[QAction]) -> None:
+    """Draw the icons that menu entries were given by name and do not show yet."""
+    for action in actions:
+        name = action.property(_NAME)
+        if name and action.icon().isNull():
+            _draw(action, name)
+
+
+def redraw_icon(button: QAbstractButton) -> None:
+    """Draw a button's icon anew, where it has one: its ground has changed."""
+    if name := button.property(_NAME):
+        _draw(button, name)
 
 
 def recolour_icons() -> None:
@@ -48,11 +83,12 @@ def recolour_icons() -> None:
 
 def _draw(target: QAbstractButton | QAction, name: str) -> None:
     # Only the size that is shown: drawing all takes longer than the rest of a small window.
-    own = (target.iconSize().width(),) if isinstance(target, QAbstractButton) else _SIZES
-    target.setIcon(themed_icon(name, _palette_of(target), own))
+    # Menus keep theirs at one size, whatever that of texts.
+    own = target.iconSize().width() if isinstance(target, QAbstractButton) else _BESIDE_WORDS
+    target.setIcon(themed_icon(name, _palette_of(target), (own,)))
 
 
-def themed_icon(name: str, palette: QPalette, sizes: Sequence[int] = _SIZES) -> QIcon:
+def themed_icon(name: str, palette: QPalette, sizes: Sequence[int]) -> QIcon:
     """Return an icon in the colours of a palette, faint where its control is disabled."""
     role = QPalette.ColorRole.ButtonText
     usual = palette.color(QPalette.ColorGroup.Active, role)

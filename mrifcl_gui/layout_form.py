@@ -26,6 +26,7 @@ from core.data.layout import Layout
 from core.data.layout_words import choice_text
 from core.errors import CohortError
 from mrifcl_gui.elided_label import ElidedLabel
+from mrifcl_gui.icons import put_icon
 from mrifcl_gui.theme import alarm_colour
 
 # While a word is typed, the folder is not looked at letter by letter.
@@ -124,6 +125,7 @@ class LayoutForm(QWidget):
         self._table = QWidget()
         self._table_name = ElidedLabel()
         choose = QPushButton(self.tr("Choose table…"))
+        put_icon(choose, "table")
         choose.setToolTip(self.tr("CSV or TSV with a column of subjects and one of classes"))
         choose.setAutoDefault(False)
         choose.clicked.connect(self._on_choose_table)

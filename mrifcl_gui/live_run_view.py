@@ -37,6 +37,7 @@ from core.run_log import STOPPED, dated
 from mrifcl_gui.class_mark import CLASS_MARKS
 from mrifcl_gui.config_form import AlertLabel
 from mrifcl_gui.curves_view import CurvesView
+from mrifcl_gui.icons import put_icon
 from mrifcl_gui.live_figures import features_figure, weights_figure
 from mrifcl_gui.remembered_splitter import RememberedSplitter
 from mrifcl_gui.run_log_view import RunLogView
@@ -77,7 +78,9 @@ class LiveRunView(QWidget):
         self._timer.timeout.connect(self._on_redraw_due)
         self.title = _heading("", self)
         self.stop_button = QPushButton(self.tr("Stop after this batch"), self)
+        put_icon(self.stop_button, "square")
         self.analyse_button = QPushButton(self.tr("Analyse this run"), self)
+        put_icon(self.analyse_button, "chart-scatter")
         self.curves = CurvesView(self)
         # A figure view is a widget with show_figure and clear_figure; Any spares a protocol.
         self.weights_view = cast(Any, make_figure_view())

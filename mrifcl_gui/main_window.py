@@ -217,6 +217,8 @@ class MainWindow(QMainWindow):
         screen = QGuiApplication.primaryScreen().availableSize()
         self.setMinimumSize(QSize(960, 620).boundedTo(screen))
         self.setAcceptDrops(True)
+        # Qt would give the keyboard to the rail, whose first place then looks chosen twice.
+        self._places.setFocus()
         # Both are there from the start, so that nothing moves when they are filled.
         self.menuBar()
         self.statusBar()
@@ -380,7 +382,7 @@ class MainWindow(QMainWindow):
         self.statusBar().showMessage(text, SAID_MS)
 
     def _on_recent(self, path: Path) -> None:
-        self.session.open_paths([path])
+        self.session.open_recent(path)
 
     def _on_paths_dropped(self, paths: list[Path]) -> None:
         if self.is_complete:
@@ -421,7 +423,13 @@ class MainWindow(QMainWindow):
             self._on_paths_dropped(paths)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Let Enter press the button that has the keyboard, as Space does on every desktop."""
+        """Let Enter press the button that has the keyboard, as Space does on every desktop.
+
+        Esc, where nothing else takes it, closes the bar that says what went wrong.
+        """
+        if event.key() == Qt.Key.Key_Escape and self.is_complete and self.cohort_panel.has_problem:
+            self.cohort_panel.dismiss_problem()
+            return
         button = self.focusWidget()
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and isinstance(
             button, QAbstractButton

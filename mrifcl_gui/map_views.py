@@ -24,7 +24,7 @@ def _classes(run: Run) -> Values:
 _PART = Choice(
     "part",
     "Part",
-    (("test", "Test"), ("validation", "Validation"), ("train", "Training"), ("all", "All slices")),
+    (("test", "Test"), ("validation", "Validation"), ("train", "Training"), ("all", "All parts")),
 )
 _WHICH = Choice("which", "Slices", map_tasks.WHICH)
 _SHOWN = Choice("shown", "Map of", _classes)

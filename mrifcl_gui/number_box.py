@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from PySide6.QtCore import QLocale
 from PySide6.QtGui import QValidator
-from PySide6.QtWidgets import QDoubleSpinBox, QSpinBox, QWidget
+from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QSpinBox, QWidget
 
-# float() also takes 1_000, nan and words for infinity, which no field means.
-_LETTERS = frozenset("0123456789.,-+eE")
+from core.typed_number import is_typing, looks_grouped, read_number, read_whole_number
 
 
 class NumberBox(QDoubleSpinBox):
@@ -15,26 +14,28 @@ class NumberBox(QDoubleSpinBox):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setLocale(_plain_locale())
-        # Only what is finished counts, so that a wrong one has a right one to go back to.
-        self.setKeyboardTracking(False)
+        _make_plain(self)
 
     def validate(self, text: str, position: int) -> object:  # noqa: D102
-        if not set(text.strip()) <= _LETTERS:
-            return QValidator.State.Invalid, text, position
-        value = _number(_pointed(text))
-        # What is half typed, or grouped (1.000,5), may stand; left so, the value before returns.
-        is_right = value is not None and self.minimum() <= value <= self.maximum()
-        state = QValidator.State.Acceptable if is_right else QValidator.State.Intermediate
-        return state, text, position
+        return _state_of(self, text, self._number(text)), text, position
 
     def fixup(self, text: str) -> str:
         """Leave ``text`` alone: Qt's own makes 1.0005 of 1.000,5."""
         return text
 
     def valueFromText(self, text: str) -> float:  # noqa: D102
-        value = _number(_pointed(text))
+        value = self._number(text)
         return self.value() if value is None else value
+
+    def _number(self, text: str) -> float | None:
+        typed = _typed(self, text)
+        # Where no decimals are shown, 1,000 is more likely a thousand than one.
+        if not self.decimals() and looks_grouped(typed):
+            return None
+        try:
+            return read_number(typed)
+        except ValueError:
+            return None
 
 
 class WholeNumberBox(QSpinBox):
@@ -42,27 +43,44 @@ class WholeNumberBox(QSpinBox):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setLocale(_plain_locale())
+        _make_plain(self)
+
+    def validate(self, text: str, position: int) -> object:  # noqa: D102
+        return _state_of(self, text, self._number(text)), text, position
+
+    def fixup(self, text: str) -> str:
+        """Leave ``text`` alone."""
+        return text
+
+    def valueFromText(self, text: str) -> int:  # noqa: D102
+        value = self._number(text)
+        return self.value() if value is None else value
+
+    def _number(self, text: str) -> int | None:
+        try:
+            return read_whole_number(_typed(self, text))
+        except ValueError:
+            return None
 
 
-def _plain_locale() -> QLocale:
+def _make_plain(box: QAbstractSpinBox) -> None:
     locale = QLocale.c()
     locale.setNumberOptions(
         QLocale.NumberOption.OmitGroupSeparator | QLocale.NumberOption.RejectGroupSeparator
     )
-    return locale
+    box.setLocale(locale)
+    # Only what is finished counts, so that a wrong one has a right one to go back to.
+    box.setKeyboardTracking(False)
 
 
-def _pointed(text: str) -> str:
-    """Return ``text`` with its one decimal comma as a point; grouped numbers stay unreadable."""
-    text = text.strip()
-    return text.replace(",", ".") if text.count(",") == 1 and "." not in text else text
+def _typed(box: QDoubleSpinBox | QSpinBox, text: str) -> str:
+    """Return ``text`` without the unit that the box shows with it."""
+    return text.removeprefix(box.prefix()).removesuffix(box.suffix())
 
 
-def _number(text: str) -> float | None:
-    if not set(text) <= _LETTERS:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        return None
+def _state_of(box: QDoubleSpinBox | QSpinBox, text: str, value: float | None) -> QValidator.State:
+    if not is_typing(_typed(box, text)):
+        return QValidator.State.Invalid
+    # What is half typed, or grouped (1.000,5), may stand; left so, the value before returns.
+    is_right = value is not None and box.minimum() <= value <= box.maximum()
+    return QValidator.State.Acceptable if is_right else QValidator.State.Intermediate

@@ -11,6 +11,7 @@ from mrifcl_gui.cohort_panel import CohortPanel
 from mrifcl_gui.curves_view import CurvesView
 from mrifcl_gui.export import Exporter
 from mrifcl_gui.figure_view import FigureView
+from mrifcl_gui.icons import name_icon
 from mrifcl_gui.runs_panel import RunsPanel
 from mrifcl_gui.session import Session
 from mrifcl_gui.table_view import TableView
@@ -50,6 +51,7 @@ class PlaceActions(QObject):
         self.find = self._action(self.tr("&Find…"), keys.Find, self._on_find)
         self.refresh = self._action(self.tr("Re&fresh"), "F5", self._on_refresh)
         self.refresh.setToolTip(self.tr("Read the folder of scans, or the list of runs, again"))
+        self._name_icons()
 
     def set_place(self, place: QWidget) -> None:
         """Let the actions be for ``place``."""
@@ -59,6 +61,18 @@ class PlaceActions(QObject):
         if has_list:
             self._undo_group.addStack(place.undo_stack)
         self._undo_group.setActiveStack(place.undo_stack if has_list else None)
+
+    def _name_icons(self) -> None:
+        for action, name in (
+            (self.save, "save"),
+            (self.export, "download"),
+            (self.copy, "copy"),
+            (self.undo, "undo-2"),
+            (self.redo, "redo-2"),
+            (self.find, "search"),
+            (self.refresh, "refresh-cw"),
+        ):
+            name_icon(action, name)
 
     def _action(self, text: str, keys: QKeySequence.StandardKey | str, slot: object) -> QAction:
         action = QAction(text, self.parent())

@@ -9,7 +9,7 @@ from mrifcl_gui.icons import put_icon
 from mrifcl_gui.theme import GAP, TIGHT, scaled
 
 PLACES = ("cohort", "train", "runs", "analyse")
-_ICONS = ("users", "brain-circuit", "list", "chart-scatter")
+PLACE_ICONS = ("users", "brain-circuit", "list", "chart-scatter")
 
 
 class PlaceRail(QWidget):
@@ -48,11 +48,11 @@ class PlaceRail(QWidget):
         button = QToolButton(self)
         button.setText(self.titles[number])
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
-        button.setIconSize(QSize(24, 24))
+        button.setIconSize(QSize(scaled(24), scaled(24)))
         button.setCheckable(True)
         button.setAutoExclusive(True)
         button.setFixedWidth(scaled(80))
-        put_icon(button, _ICONS[number])
+        put_icon(button, PLACE_ICONS[number])
         button.setToolTip(self.tr("{0} (Ctrl+{1})").format(self.titles[number], number + 1))
         button.clicked.connect(self._on_clicked)
         return button

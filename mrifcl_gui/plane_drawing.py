@@ -11,7 +11,7 @@ from PySide6.QtCore import QLine, QLineF, QPoint, QPointF, QRect, QRectF, QSize,
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter, QPen
 from PySide6.QtWidgets import QStyle
 
-from mrifcl_gui.theme import VIEWER
+from mrifcl_gui.theme import VIEWER, scaled
 
 BACKGROUND = QColor(VIEWER.ground)
 TEXT = QColor(VIEWER.text)
@@ -60,14 +60,20 @@ def draw_letters(painter: QPainter, rect: QRect, letters: tuple[str, str, str, s
     """Draw the letters of the left, right, top and bottom side."""
     ratio = painter.device().devicePixelRatioF()
     family = painter.font().family()
-    for place, image in _placed_letters(rect.width(), rect.height(), letters, family, ratio):
+    size = scaled(_LETTER)
+    for place, image in _placed_letters(rect.width(), rect.height(), letters, family, size, ratio):
         painter.drawImage(place, image)
 
 
 # Placed once for a size: four letters are in each frame.
 @lru_cache(maxsize=64)
 def _placed_letters(
-    width: int, height: int, letters: tuple[str, str, str, str], family: str, ratio: float
+    width: int,
+    height: int,
+    letters: tuple[str, str, str, str],
+    family: str,
+    size: int,
+    ratio: float,
 ) -> tuple[tuple[QPoint, QImage], ...]:
     align = Qt.AlignmentFlag
     sides = (
@@ -77,7 +83,9 @@ def _placed_letters(
         align.AlignHCenter | align.AlignBottom,
     )
     rect = QRect(0, 0, width, height)
-    images = [_outlined(letter, _LETTER, TEXT.name(), family, ratio) for letter in letters]
+    images = [
+        _outlined(letter, size, TEXT.name(), family, ratio, is_bold=True) for letter in letters
+    ]
     return tuple(
         (_text_box(rect, flags, image).topLeft(), image)
         for flags, image, letter in zip(sides, images, letters, strict=True)
@@ -92,10 +100,10 @@ def draw_caption(painter: QPainter, rect: QRect, caption: str, colour: QColor) -
     x, y = rect.left() + _TEXT_MARGIN.x(), rect.top() + _TEXT_MARGIN.y()
     # Each slice has another number: laid out digit by digit, nothing is laid out anew.
     pieces = _PIECES.findall(caption)
-    images = [_outlined(piece, _SMALL, name, family, ratio) for piece in pieces]
+    images = [_outlined(piece, scaled(_SMALL), name, family, ratio) for piece in pieces]
     widths = [round(image.width() / ratio) - _OUTLINE for image in images]
     # In a small view the words go, so that the numbers leave the letter above its place.
-    first = 0 if x + sum(widths) < rect.width() / 2 - _LETTER else 1
+    first = 0 if x + sum(widths) < rect.width() / 2 - scaled(_LETTER) else 1
     for image, width in zip(images[first:], widths[first:], strict=True):
         painter.drawImage(x, y, image)
         x += width
@@ -113,7 +121,7 @@ def _draw_outlined(
     if not text:
         return
     ratio = painter.device().devicePixelRatioF()
-    image = _outlined(text, size, colour.name(), painter.font().family(), ratio)
+    image = _outlined(text, scaled(size), colour.name(), painter.font().family(), ratio)
     painter.drawImage(_text_box(rect, flags, image).topLeft(), image)
 
 
@@ -126,10 +134,12 @@ def _text_box(rect: QRect, flags: Qt.AlignmentFlag, image: QImage) -> QRect:
 
 # Laying text out takes longer than painting the slice.
 @lru_cache(maxsize=2000)
-def _outlined(text: str, size: int, colour: str, family: str, ratio: float) -> QImage:
+def _outlined(
+    text: str, size: int, colour: str, family: str, ratio: float, *, is_bold: bool = False
+) -> QImage:
     font = QFont(family)
     font.setPixelSize(size)
-    font.setBold(size == _LETTER)
+    font.setBold(is_bold)
     metrics = QFontMetrics(font)
     extent = QSize(metrics.horizontalAdvance(text) + _OUTLINE, metrics.height() + _OUTLINE)
     image = QImage(extent * ratio, QImage.Format.Format_ARGB32_Premultiplied)

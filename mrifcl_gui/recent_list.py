@@ -40,11 +40,19 @@ class RecentList(QWidget):
                 widget.hide()
                 widget.deleteLater()
         for path in paths[:MOST_SHOWN]:
-            line = _RecentLine(path, is_gone=path in gone)
+            line = _RecentLine(path)
+            line.mark_gone(path in gone)
             line.chosen.connect(self.chosen)
             line.removed.connect(self.removed)
             self._lines.addWidget(line)
         self.setVisible(bool(paths))
+
+    def mark_gone(self, path: Path, is_gone: bool) -> None:
+        """Say of the line of ``path``, where there is one, whether it is where it was."""
+        for number in range(self._lines.count()):
+            line = self._lines.itemAt(number).widget()
+            if isinstance(line, _RecentLine) and line.path == path:
+                line.mark_gone(is_gone)
 
 
 class _RecentLine(QWidget):
@@ -53,41 +61,45 @@ class _RecentLine(QWidget):
     chosen = Signal(object)
     removed = Signal(object)
 
-    def __init__(self, path: Path, *, is_gone: bool) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__()
-        self._path = path
-        name = QPushButton(path.name, self)
+        self.path = path
+        name = self._name = QPushButton(path.name, self)
         name.setFlat(True)
-        name.setEnabled(not is_gone)
         name.setCursor(Qt.CursorShape.PointingHandCursor)
         name.setToolTip(str(path))
         name.setAccessibleName(self.tr("Open {name}").format(name=path.name))
         name.setStyleSheet("text-align: left; padding: 3px 6px;")
         name.clicked.connect(self._on_chosen)
-        kind = self.tr("cohort") if path.suffix == COHORT_SUFFIX else self.tr("run")
-        where = self.tr("not found any more in") if is_gone else self.tr("in")
-        place = ElidedLabel(f"{kind} {where} {path.parent}", self)
-        place.setEnabled(False)  # grey
-        set_type(place, SMALL)
+        self._place = ElidedLabel(parent=self)
+        self._place.setEnabled(False)  # grey
+        set_type(self._place, SMALL)
+        self._remove = self._build_remove()
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(GAP)
         row.addWidget(name)
-        row.addWidget(place, 1)
-        if is_gone:
-            row.addWidget(self._build_remove())
+        row.addWidget(self._place, 1)
+        row.addWidget(self._remove)
+        self.mark_gone(False)
+
+    def mark_gone(self, is_gone: bool) -> None:
+        """Turn grey what is no longer where it was, and offer to forget it."""
+        self._name.setEnabled(not is_gone)
+        kind = self.tr("cohort") if self.path.suffix == COHORT_SUFFIX else self.tr("run")
+        where = self.tr("not found any more in") if is_gone else self.tr("in")
+        self._place.setText(f"{kind} {where} {self.path.parent}")
+        self._remove.setVisible(is_gone)
 
     def _build_remove(self) -> QPushButton:
         remove = QPushButton(self.tr("Remove from list"), self)
         remove.setToolTip(self.tr("Forget it here; nothing on the disk is changed"))
-        remove.setAccessibleName(
-            self.tr("Remove {name} from the list").format(name=self._path.name)
-        )
+        remove.setAccessibleName(self.tr("Remove {name} from the list").format(name=self.path.name))
         remove.clicked.connect(self._on_removed)
         return remove
 
     def _on_chosen(self) -> None:
-        self.chosen.emit(self._path)
+        self.chosen.emit(self.path)
 
     def _on_removed(self) -> None:
-        self.removed.emit(self._path)
+        self.removed.emit(self.path)

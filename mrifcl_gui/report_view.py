@@ -26,6 +26,7 @@ from core.progress import Operation, Progress
 from core.report_contents import CONTENT_TITLES, ReportContents
 from core.run_folder import Run
 from mrifcl_gui.class_mark import CLASS_MARKS
+from mrifcl_gui.icons import put_icon, put_icon_beside
 from mrifcl_gui.job import Job
 from mrifcl_gui.remembered_splitter import RememberedSplitter
 from mrifcl_gui.report_pdf import document_of, print_page
@@ -64,6 +65,7 @@ class ReportView(QWidget):
         self._words = QLabel(self)
         self._words.setWordWrap(True)
         self._open = QPushButton(self.tr("Open"), self)
+        put_icon(self._open, "folder-open")
         self._open.clicked.connect(self._on_open)
         self._open.hide()
         self._build()
@@ -147,19 +149,23 @@ class ReportView(QWidget):
 
     def _build_buttons(self, side: QWidget) -> tuple[QWidget, ...]:
         preview = QPushButton(self.tr("Preview"), side)
+        put_icon(preview, "eye")
         preview.setToolTip(self.tr("Show the page here; nothing is written"))
         preview.clicked.connect(self.show_preview)
         page = QPushButton(self.tr("Write the report page"), side)
         page.setProperty("primary", True)
+        put_icon(page, "file-text")
         page.setToolTip(self.tr("One HTML page for any browser, report.html in the run's folder"))
         page.clicked.connect(self._on_page_asked)
         files = QPushButton(self.tr("Write all figures and tables"), side)
+        put_icon(files, "image")
         files.setToolTip(
             self.tr("PNG, SVG and CSV of each figure, CSV of each table, into the run folder")
         )
         files.clicked.connect(self._on_files_asked)
         save = QToolButton(side)
         save.setText(self.tr("Save as"))
+        put_icon_beside(save, "save")
         save.setToolTip(self.tr("One HTML page, a PDF, or a ZIP of everything, where you choose"))
         save.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         save.setSizePolicy(page.sizePolicy())

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 from core import atomic_file
 from core.errors import RunError
 from core.progress import Operation, Progress
+from mrifcl_gui.icons import put_icon
 from mrifcl_gui.job import Job
 from mrifcl_gui.messages import text_of
 
@@ -50,8 +51,10 @@ class RunLogView(QWidget):
         self._said = QLabel(self)
         self._said.setTextFormat(Qt.TextFormat.PlainText)
         self.copy_button = QPushButton(self.tr("Copy log"), self)
+        put_icon(self.copy_button, "copy")
         self.copy_button.setToolTip(self.tr("Copy the log to the clipboard"))
         self.save_button = QPushButton(self.tr("Save log…"), self)
+        put_icon(self.save_button, "save")
         self.save_button.setToolTip(
             self.tr("Save the log as a text file; the run keeps it too, as log.txt")
         )

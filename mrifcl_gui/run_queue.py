@@ -17,6 +17,7 @@ from core.progress import BatchDone, EpochMetrics, RunMoved, RunStarted
 from core.run_folder import Run
 from core.sweep import SweepRun
 from mrifcl_gui.config_form import alert_colour, choice_title
+from mrifcl_gui.icons import put_icon
 from mrifcl_gui.queue_list import QueueList
 from mrifcl_gui.task_dock import duration_text
 from mrifcl_gui.wrapping_row import WrappingRow
@@ -410,7 +411,8 @@ class RunQueueView(QWidget):
             (self._clear, ""),
             (self._table, ""),
         ):
-            action = menu.addAction(f"{button.text()}\t{keys}" if keys else button.text())
+            words = f"{button.text()}\t{keys}" if keys else button.text()
+            action = menu.addAction(button.icon(), words)
             action.setEnabled(button.isEnabled())
             action.triggered.connect(button.click)
         return menu
@@ -464,6 +466,18 @@ class RunQueueView(QWidget):
             tr("Table…"), tr("All runs of the queue with their accuracies, to copy or save"), None
         )
         self._table.clicked.connect(self.table_requested)
+        for button, name in (
+            (self.pause_button, "pause"),
+            (self.skip_button, "skip-forward"),
+            (self._up, "arrow-up"),
+            (self._down, "arrow-down"),
+            (self._remove, "trash-2"),
+            (self._undo, "undo-2"),
+            (self._retry, "rotate-ccw"),
+            (self._clear, "eraser"),
+            (self._table, "table"),
+        ):
+            put_icon(button, name)
         self._button_row = WrappingRow(spacing=4)
         for button in (
             self.pause_button,

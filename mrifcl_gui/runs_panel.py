@@ -45,7 +45,8 @@ from core.data.split import split_name
 from core.figure import Table
 from core.run_folder import Run
 from mrifcl_gui.config_form import alert_colour
-from mrifcl_gui.export import Exporter
+from mrifcl_gui.export import SpeakingExporter
+from mrifcl_gui.icons import put_icon
 from mrifcl_gui.queue_list import RoomyDelegate
 from mrifcl_gui.remembered_splitter import RememberedSplitter
 from mrifcl_gui.run_cells import cells_of, is_resumable, minutes, per_cent
@@ -94,7 +95,7 @@ class RunsPanel(QWidget):
         self._all: list[Run] = []
         self._runs: dict[Path, Run] = {}
         self.marks = RunMarks(self)
-        self.exporter = Exporter(self._shown_table, self)
+        self.exporter = SpeakingExporter(self._shown_table, self)
         self._paper: PaperRows = {}
         self._model = QStandardItemModel(0, len(_COLUMNS), self)
         self._proxy = _RunFilter(self)
@@ -175,21 +176,26 @@ class RunsPanel(QWidget):
         self._count = QLabel(self)
         self.analyse_button = QPushButton(self.tr("Analyse"), self)
         self.analyse_button.setProperty("primary", True)
+        put_icon(self.analyse_button, "chart-scatter")
         self.analyse_button.setToolTip(self.tr("Open the figures of the selected runs (Enter)"))
         self.analyse_button.clicked.connect(self._on_analyse)
         self.compare_button = QPushButton(self.tr("Compare selected"), self)
+        put_icon(self.compare_button, "columns-2")
         self.compare_button.setToolTip(self.tr("Select two or more runs, then compare them"))
         self.compare_button.clicked.connect(self._on_compare)
         self.folder_button = QPushButton(self.tr("Open folder"), self)
+        put_icon(self.folder_button, "folder-open")
         self.folder_button.setToolTip(self.tr("Show the files of the selected run"))
         self.folder_button.clicked.connect(self._on_folder)
         self.resume_button = QPushButton(self.tr("Resume"), self)
+        put_icon(self.resume_button, "play")
         self.resume_button.clicked.connect(self._on_resume)
         layout = QHBoxLayout()
         layout.setSpacing(8)
         layout.addWidget(self.filter, 1)
         layout.addWidget(self._count)
         self._bring_back = QPushButton(self.tr("List removed runs again"), self)
+        put_icon(self._bring_back, "undo-2")
         self._bring_back.setToolTip(self.tr("Show all runs of the folder, also those removed"))
         self._bring_back.clicked.connect(self.marks.bring_back)
         for button in (
@@ -228,6 +234,8 @@ class RunsPanel(QWidget):
         self._remove_action = self._action(
             table, self.tr("Remove from the list (files stay)"), "Del", self._on_remove
         )
+        put_icon(self._tag_action, "tag")
+        put_icon(self._remove_action, "trash-2")
         self._model.itemChanged.connect(self._on_item_changed)
         return table
 
@@ -248,7 +256,8 @@ class RunsPanel(QWidget):
             self.resume_button,
             self.folder_button,
         ):
-            menu.addAction(button.text(), button.click).setEnabled(button.isEnabled())
+            action = menu.addAction(button.icon(), button.text(), button.click)
+            action.setEnabled(button.isEnabled())
         menu.addSeparator()
         for action in (self._tag_action, self._remove_action):
             action.setEnabled(bool(self.selected_paths()))
@@ -310,6 +319,7 @@ class RunsPanel(QWidget):
         )
         button = QPushButton(self.tr("Go to training"), page)
         button.setProperty("primary", True)
+        put_icon(button, "brain-circuit")
         button.setToolTip(self.tr("Choose networks and train them (Ctrl+2)"))
         button.clicked.connect(self.train_requested)
         layout = QVBoxLayout(page)

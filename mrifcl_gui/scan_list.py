@@ -45,6 +45,7 @@ from mrifcl_gui.scan_table import (
     with_included,
     with_label,
 )
+from mrifcl_gui.theme import scaled
 from mrifcl_gui.thumbnails import SIDE, Thumbnails
 from mrifcl_gui.wrapping_row import WrappingRow
 
@@ -411,10 +412,13 @@ class ScanList(QWidget):
         # Resizing by contents looks at every row of a large cohort; the first ones will do.
         self._table.horizontalHeader().setResizeContentsPrecision(50)
         self._table.resizeColumnsToContents()
-        self._table.setColumnWidth(Column.INCLUDE, 28)
+        self._table.setColumnWidth(Column.INCLUDE, max(28, scaled(14) + 14))
         # The full text is in the tip; the other columns must stay in reach.
         if not is_empty[Column.WARNINGS]:
             self._table.setColumnWidth(Column.WARNINGS, _WARNINGS_WIDTH)
+        # Qt forgets which section is the last where others were hidden and sized.
+        for stretches in (False, True):
+            self._table.horizontalHeader().setStretchLastSection(stretches)
 
     # Events
 

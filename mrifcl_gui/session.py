@@ -17,8 +17,8 @@ from core.data.cohort import COHORT_FILE, Cohort, Scan
 from core.data.folder_look import FolderLook
 from core.data.layout import Layout
 from core.errors import MriFclError, RunError
-from core.progress import Logged, Notice, Operation, Progress
-from core.run_folder import RECORD_FILE, Run, is_run, list_runs
+from core.progress import Logged, Notice, Operation, Progress, finished
+from core.run_folder import Run, list_runs
 from core.run_log import read_log
 from core.user_folder import rescued_runs
 from mrifcl_gui import preferences
@@ -26,6 +26,7 @@ from mrifcl_gui.garbage import keep_what_is_loaded
 from mrifcl_gui.job import Job
 from mrifcl_gui.late_writer import LateWriter
 from mrifcl_gui.messages import text_of
+from mrifcl_gui.openable import Openable, find_openable
 from mrifcl_gui.precision_job import PrecisionJob
 from mrifcl_gui.run_queue import QueuedRun
 from mrifcl_gui.weights_jobs import WeightsJobs
@@ -155,20 +156,23 @@ class Session(QObject):
 
     def open_paths(self, paths: list[Path]) -> None:
         """Open what was dropped: runs, a cohort (or both); look at folders of scans."""
-        paths = [_folder_of_record(path) for path in paths[:MOST_DROPPED]]
-        runs = [path for path in paths if is_run(path)]
-        folders = [path for path in paths if path.is_dir()]
-        if runs:
-            cohorts = [path for path in folders if (path / COHORT_FILE).is_file()]
-            if cohorts:
-                self.open_cohort(cohorts[0])
-            self.open_runs(runs)
-        elif not folders:
-            self.problem.emit(MriFclError(_no_folder(paths)))
-        elif len(folders) == 1 and (folders[0] / COHORT_FILE).is_file():
-            self.open_cohort(folders[0])
-        else:
-            self.look(folders)
+        self._open_found(find_openable(paths[:MOST_DROPPED]))
+
+    def open_recent(self, path: Path) -> None:
+        """Open what was open before; its drive may take a minute to say that it is gone."""
+        title = self.tr("Looking for {0}").format(path.name)
+        job = self.start(title, lambda: finished(find_openable([path])), self._open_found)
+        job.loses_nothing = True
+
+    def _open_found(self, found: Openable) -> None:
+        if found.fault:
+            self.problem.emit(MriFclError(found.fault))
+        if found.cohort is not None:
+            self.open_cohort(found.cohort)
+        if found.runs:
+            self.open_runs(found.runs)
+        if found.scans:
+            self.look(found.scans)
 
     def look(self, folders: Sequence[Path], *, labels: Path | None = None) -> None:
         """Look at folders of scans; ``folder_looked`` asks to confirm what was recognised."""
@@ -202,8 +206,8 @@ class Session(QObject):
         """Open a stored cohort."""
         self.start(
             self.tr("Opening {0}").format(folder.name),
-            lambda: tasks.open_cohort(folder),
-            self._on_cohort,
+            lambda: _with_root(tasks.open_cohort(folder)),
+            self._on_stored,
         )
 
     def relocate(self, folder: Path, new_root: Path) -> Job:
@@ -467,10 +471,14 @@ class Session(QObject):
     def _on_warm(self) -> None:
         keep_what_is_loaded()
 
-    def _on_cohort(self, opened: tasks.ScannedCohort) -> None:
-        if not opened.cohort.root.is_dir():
+    def _on_stored(self, read: tuple[tasks.ScannedCohort, bool]) -> None:
+        opened, has_scans = read
+        if has_scans:
+            self._on_cohort(opened)
+        else:
             self.data_missing.emit(opened)
-            return
+
+    def _on_cohort(self, opened: tasks.ScannedCohort) -> None:
         self.opened = opened
         preferences.add_recent(opened.folder)
         self.cohort_opened.emit(opened)
@@ -636,15 +644,9 @@ def _save_cohort(cohort: Cohort, folder: Path) -> None:
     cohort_file.save_cohort(cohort, folder)
 
 
-def _folder_of_record(path: Path) -> Path:
-    """Return the run or cohort whose record file ``path`` is; else ``path`` itself."""
-    return path.parent if path.name in (RECORD_FILE, COHORT_FILE) and path.is_file() else path
-
-
-def _no_folder(paths: Sequence[Path]) -> str:
-    names = ", ".join(f"'{path.name}'" for path in paths[:3])
-    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
-    if len(paths) == 1 and not paths[0].exists():
-        return f"There is no {names}. It may have been moved; open its folder again."
-    is_or_are = "is no folder" if len(paths) == 1 else "are no folders"
-    return f"{names}{more} {is_or_are}. Drop the folder that holds the scans."
+def _with_root(
+    opening: Operation[tasks.ScannedCohort],
+) -> Operation[tuple[tasks.ScannedCohort, bool]]:
+    """Tell of a cohort whether the folder of its scans is there."""
+    opened = yield from opening
+    return opened, opened.cohort.root.is_dir()

@@ -29,6 +29,7 @@ from core.progress import Operation
 from core.run_folder import Run
 from mrifcl_gui.export import ExportButton
 from mrifcl_gui.figure_view import FigureView
+from mrifcl_gui.icons import put_icon
 from mrifcl_gui.job import Job
 from mrifcl_gui.messages import text_of
 from mrifcl_gui.selection import Selection
@@ -163,6 +164,7 @@ class SlicePanel(QWidget):
 
     def _build_buttons(self) -> QVBoxLayout:
         self.to_viewer = QPushButton(self.tr("Show in viewer"), self)
+        put_icon(self.to_viewer, "eye")
         self.to_viewer.setToolTip(self.tr("Open the scan in Cohort at this slice"))
         self.to_viewer.clicked.connect(self._on_viewer)
         self.overlay = QPushButton(self.tr("Map in viewer"), self)
@@ -171,6 +173,7 @@ class SlicePanel(QWidget):
         )
         self.overlay.clicked.connect(self._on_overlay)
         self.nifti = QPushButton(self.tr("Save map as NIfTI…"), self)
+        put_icon(self.nifti, "save")
         self.nifti.setToolTip(self.tr("The maps of all slices of the scan, on the scan's own grid"))
         self.nifti.clicked.connect(self._on_nifti)
         self.export = ExportButton(self)

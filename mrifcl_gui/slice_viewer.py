@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 from core.data.volume import Volume
 from mrifcl_gui import viewer_picture, viewer_screenshots
 from mrifcl_gui.frame_clock import FrameClock
+from mrifcl_gui.icons import put_icon
 from mrifcl_gui.map_overlay import MapOverlay
 from mrifcl_gui.picture_page import PicturePage
 from mrifcl_gui.plane_drawing import BACKGROUND, FAINT_TEXT, TEXT
@@ -148,6 +149,7 @@ class SliceViewer(QWidget):
         """Change the title of what is shown (its class was changed)."""
         self._title = title
         self._bar.title.setText(title)
+        self._page.intensities.histogram.set_title(title)
 
     def compare_with(self, volume: Volume, title: str) -> None:
         """Show the planes of another scan beside those of the shown volume.
@@ -432,8 +434,8 @@ class SliceViewer(QWidget):
     def build_menu(self) -> QMenu:
         """Return the menu of the planes, with the key of each action."""
         menu = QMenu(self)
-        menu.addAction(self.tr("Save picture…"), self.ask_and_save)
-        menu.addAction(self.tr("Copy picture"), self.copy_screenshot)
+        put_icon(menu.addAction(self.tr("Save picture…"), self.ask_and_save), "save")
+        put_icon(menu.addAction(self.tr("Copy picture"), self.copy_screenshot), "copy")
         menu.addSeparator()
         if self._pages.has_volume:
             alone = self._page.enlarged is not None

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 from core.errors import MriFclError
 from core.progress import BatchDone, EpochMetrics, Notice, Progress, RunStarted
 from mrifcl_gui.config_form import AlertLabel
+from mrifcl_gui.icons import put_icon
 from mrifcl_gui.job import Job
 from mrifcl_gui.theme import scaled
 
@@ -148,6 +149,7 @@ class _JobRow(QWidget):
         self.what = _ElidedLabel("", self)
         self.left = QLabel(self)
         self.button = QPushButton(self.tr("Cancel"), self)
+        put_icon(self.button, "x")
         self.failure = AlertLabel(self)
         self._build_layout()
         job.progressed.connect(self._on_progressed)
@@ -179,8 +181,11 @@ class _JobRow(QWidget):
         return scaled(32)
 
     def _build_layout(self) -> None:
-        self.title.setFixedWidth(scaled(280))
-        self.bar.setFixedWidth(scaled(160))
+        # Less where texts are large, so that the button stays in sight.
+        for part, widest in ((self.title, 280), (self.bar, 160)):
+            part.setMaximumWidth(scaled(widest))
+            part.setMinimumWidth(widest // 2)
+            part.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.bar.setTextVisible(True)
         self.bar.setAccessibleName(self.tr("Progress of {task}").format(task=self.title.full_text))
         # Wide enough for the longest time, so that nothing jumps.
@@ -192,9 +197,8 @@ class _JobRow(QWidget):
         self.button.clicked.connect(self._on_button)
         line = QHBoxLayout()
         line.setSpacing(8)
-        for widget in (self.title, self.bar):
-            line.addWidget(widget)
-        line.addWidget(self.what, 1)
+        for widget, share in ((self.title, 280), (self.bar, 160), (self.what, 400)):
+            line.addWidget(widget, share)
         line.addWidget(self.left)
         line.addWidget(self.button)
         layout = QVBoxLayout(self)

@@ -6,11 +6,13 @@ No other module of the window names a colour (a test looks), and texts take thei
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QPalette
 from PySide6.QtWidgets import QApplication, QWidget
 
+import resources
 from core.colours import BLUE, SKY
 
 # Spacing, logical pixels: a grid of 8, and half of it inside what belongs together.
@@ -23,6 +25,8 @@ TEXT_SCALES = (1.0, 1.25, 1.5, 2.0)
 
 ACCENT = BLUE
 ON_ACCENT = "#ffffff"
+# Fusion draws the box of a tick in a shade of the window that is not seen in the dark.
+_CHECK = Path(next(iter(resources.__path__))) / "icons" / "check-white.svg"
 _ACCENT_HOVER, _ACCENT_PRESSED = "#0069a6", "#005a8f"
 # Of a report page, which is white in both themes.
 PAPER_ALARM, PAPER_FAINT = "#b00020", "#555555"
@@ -285,6 +289,15 @@ QWidget#rail QToolButton:checked {{
     border-left: 3px solid {theme.accent}; background: {theme.base};
 }}
 QWidget#rail QToolButton:focus {{ border: 2px solid {theme.accent}; padding: 6px 2px; }}
+QCheckBox::indicator, QAbstractItemView::indicator {{
+    width: {scaled(14)}px; height: {scaled(14)}px; border: 1px solid {theme.faint};
+    border-radius: 3px; background: {theme.base};
+}}
+QCheckBox::indicator:checked, QAbstractItemView::indicator:checked {{
+    border-color: {ACCENT}; background: {ACCENT}; image: url("{_CHECK.as_posix()}");
+}}
+QCheckBox::indicator:disabled {{ border-color: {theme.line}; background: {theme.window}; }}
+QCheckBox::indicator:checked:disabled {{ background: {theme.off}; }}
 QToolButton::menu-indicator {{ image: none; width: 0; }}
 QToolTip {{
     background: {theme.base}; color: {theme.text}; border: 1px solid {theme.line}; padding: 4px;

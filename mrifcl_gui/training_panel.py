@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QPalette, QStandardItemModel
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QPalette, QResizeEvent, QStandardItemModel
 from PySide6.QtWidgets import (
     QComboBox,
     QGridLayout,
@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -29,15 +30,20 @@ from core.run_folder import History
 from core.training.probe_result import ProbeResult
 from mrifcl_gui.config_form import AlertLabel, Chip, ConfigForm
 from mrifcl_gui.grid_choice import GridChoice
+from mrifcl_gui.icons import put_icon, redraw_icon
 from mrifcl_gui.live_run_view import LiveRunView
 from mrifcl_gui.precision_field import PrecisionField
 from mrifcl_gui.run_queue import RunQueueView, RunState
 from mrifcl_gui.scrolling_page import DownwardsScroll, scrolling
 from mrifcl_gui.theme import TITLE, scaled, set_type
 from mrifcl_gui.weights_field import WeightsStates, dropped_weights
+from mrifcl_gui.wrapped_label import WrappedLabel
 
 LEFT_WIDTH = 384
 EMPTY_WIDTH = 440
+# Least size of the page at 100 %, with a run and with words in its place.
+_WIDTH, _HEIGHT, _WIDTH_WITH_WORDS = 864, 560, 556
+_ANY_WIDTH = (1 << 24) - 1  # QWIDGETSIZE_MAX
 SETTLE_MS = 300
 FRONT_FIELDS = ("epochs", "mode", "seed", "learning_rate", "batch", "weights")
 _QUEUE_STATES: dict[str, RunState] = {
@@ -107,9 +113,11 @@ class TrainingPanel(QWidget):
         self._right.addWidget(self._build_empty())
         self._right.addWidget(self.live)
         layout.addWidget(self._right, 1)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(scrolling(page, width=864, height=560))
+        self._page = page
+        self._scroll = scrolling(page, width=_WIDTH, height=_HEIGHT)
+        self._whole = QVBoxLayout(self)
+        self._whole.setContentsMargins(0, 0, 0, 0)
+        self._whole.addWidget(self._scroll)
         self.form.settings_changed.connect(self._on_choice_changed)
         self.form.settings_changed.connect(self.settings_changed)
         self.queue.changed.connect(self._on_queue_changed)
@@ -194,8 +202,14 @@ class TrainingPanel(QWidget):
         self.precision.set_training(True)
         self.queue.mark_running(settings, queued, path)
         self.live.start(settings, tuple(classes), history=history)
-        self._right.setCurrentWidget(self.live)
+        self._show_right(1)
         self._update_buttons()
+        QTimer.singleShot(0, self, self._show_live)
+
+    def _show_live(self) -> None:
+        """Bring the run into sight, where the page scrolls."""
+        bar = self._scroll.horizontalScrollBar()
+        bar.setValue(bar.maximum())
 
     def show_event(self, event: object) -> None:
         """Show any event of :mod:`core.progress`."""
@@ -239,6 +253,11 @@ class TrainingPanel(QWidget):
         self.form.editor("weights").setText(dropped_weights(event.mimeData()))
         event.acceptProposedAction()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Keep the buttons in sight."""
+        super().resizeEvent(event)
+        self._place_actions()
+
     def set_queue_state(self, index: int, state: RunState, text: str = "") -> None:
         """Set the state of one entry of the queue."""
         self.queue.set_state(index, state, text)
@@ -252,8 +271,35 @@ class TrainingPanel(QWidget):
         layout.addWidget(self._build_choice(), 1)
         self.queue = RunQueueView(self)
         layout.addWidget(self.queue)
-        layout.addLayout(self._build_buttons())
+        layout.addWidget(self._build_actions())
+        self._left = layout
         return left
+
+    def _build_actions(self) -> QWidget:
+        """Return what must be in sight: why something cannot be trained, and the buttons."""
+        self._actions = QWidget(self)
+        column = QVBoxLayout(self._actions)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        column.addWidget(self._refused)
+        column.addLayout(self._build_buttons())
+        return self._actions
+
+    def _place_actions(self) -> None:
+        """Keep the buttons in sight where the page is larger than the window, and scrolls."""
+        least = self._page.minimumSize()
+        scrolls = self.height() < least.height() or self.width() < least.width()
+        if scrolls == (self._actions.parentWidget() is self):
+            return
+        if scrolls:
+            self._actions.setFixedWidth(scaled(LEFT_WIDTH))
+            self._actions.setContentsMargins(16, 0, 0, 8)
+            self._whole.addWidget(self._actions)
+        else:
+            self._actions.setMinimumWidth(0)
+            self._actions.setMaximumWidth(_ANY_WIDTH)
+            self._actions.setContentsMargins(0, 0, 0, 0)
+            self._left.addWidget(self._actions)
 
     def _build_choice(self) -> QScrollArea:
         inside = QWidget(self)
@@ -280,7 +326,6 @@ class TrainingPanel(QWidget):
         self.grid = GridChoice(self)
         self.grid.changed.connect(self._on_choice_changed)
         layout.addWidget(self.grid)
-        layout.addWidget(self._refused)
         # Here, not below its field: the button must be seen without scrolling.
         self.weights_states = WeightsStates(self)
         layout.addWidget(self.weights_states)
@@ -311,12 +356,14 @@ class TrainingPanel(QWidget):
         return layout
 
     def _build_buttons(self) -> QHBoxLayout:
-        self.add_button = QPushButton(self.tr("+ Add to queue"), self)
+        self.add_button = QPushButton(self.tr("Add to queue"), self)
         self.add_button.setAccessibleName(self.tr("Add to queue"))
         self.add_button.setToolTip(self.tr("Put the chosen runs at the end of the queue"))
         self.add_button.clicked.connect(self._on_add)
+        put_icon(self.add_button, "plus")
         self.train_button = QPushButton(self)
         self.train_button.setProperty("primary", True)
+        put_icon(self.train_button, "play")
         self.train_button.clicked.connect(self._on_train)
         layout = QHBoxLayout()
         layout.setSpacing(8)
@@ -328,9 +375,10 @@ class TrainingPanel(QWidget):
         page = QWidget(self)
         self._empty_title = QLabel(page)
         set_type(self._empty_title, TITLE)
-        self._empty_text = QLabel(page)
-        self._empty_text.setWordWrap(True)
-        self._empty_text.setFixedWidth(scaled(EMPTY_WIDTH))
+        self._empty_text = WrappedLabel("", page)
+        self._empty_text.setMaximumWidth(scaled(EMPTY_WIDTH))
+        expanding = QSizePolicy.Policy.Expanding
+        self._empty_text.setSizePolicy(expanding, QSizePolicy.Policy.Preferred)
         self._cohort_button = QPushButton(self.tr("Go to the cohort"), page)
         self._cohort_button.setProperty("primary", True)
         self._cohort_button.setToolTip(self.tr("Open scans first (Ctrl+1)"))
@@ -338,8 +386,13 @@ class TrainingPanel(QWidget):
         layout = QVBoxLayout(page)
         layout.setSpacing(8)
         layout.addStretch(1)
-        for widget in (self._empty_title, self._empty_text, self._cohort_button):
-            layout.addWidget(widget, 0, Qt.AlignmentFlag.AlignHCenter)
+        words = QHBoxLayout()
+        words.addStretch(1)
+        words.addWidget(self._empty_text, EMPTY_WIDTH)
+        words.addStretch(1)
+        layout.addWidget(self._empty_title, 0, Qt.AlignmentFlag.AlignHCenter)
+        layout.addLayout(words)
+        layout.addWidget(self._cohort_button, 0, Qt.AlignmentFlag.AlignHCenter)
         for label in (self._empty_title, self._empty_text):
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
         layout.addStretch(2)
@@ -348,12 +401,19 @@ class TrainingPanel(QWidget):
     def _show_empty(self, title: str, text: str) -> None:
         self._empty_title.setText(title)
         self._empty_text.setText(text)
-        # A centred label is not asked for its height at this width; it would be cut.
-        self._empty_text.setMinimumHeight(self._empty_text.heightForWidth(scaled(EMPTY_WIDTH)))
         self._cohort_button.setVisible(not self._has_cohort)
         if not self._is_running:
-            self._right.setCurrentIndex(0)
+            self._show_right(0)
         self._update_buttons()
+
+    def _show_right(self, index: int) -> None:
+        """Show the words (0) or the run (1); only the run needs much room."""
+        self._right.setCurrentIndex(index)
+        ignored, usual = QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred
+        policy = usual if index else ignored
+        self.live.setSizePolicy(policy, policy)
+        self._page.setMinimumWidth(scaled(_WIDTH if index else _WIDTH_WITH_WORDS))
+        self._place_actions()
 
     def _check_chips(self, networks: set[str], regimes: set[str]) -> None:
         for chips, wanted in ((self._networks, networks), (self._regimes, regimes)):
@@ -367,6 +427,7 @@ class TrainingPanel(QWidget):
                 other.setProperty("primary", other is button)
                 other.style().unpolish(other)
                 other.style().polish(other)
+                redraw_icon(other)
 
     def _on_choice_changed(self) -> None:
         if hasattr(self, "live"):  # not yet while the choices are built
@@ -498,9 +559,9 @@ class TrainingPanel(QWidget):
         n_runs = n_waiting or self._n_asked
         self.add_button.setEnabled(self._n_asked > 0)
         self.add_button.setText(
-            self.tr("+ Add {n} runs").format(n=self._n_asked)
+            self.tr("Add {n} runs").format(n=self._n_asked)
             if self._n_asked > 1
-            else self.tr("+ Add to queue")
+            else self.tr("Add to queue")
         )
         has_cohort = self._has_cohort or self.queue.has_cohorts()
         is_busy = self._is_running or bool(self._waits_for)

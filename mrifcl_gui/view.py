@@ -75,7 +75,7 @@ PART = Choice(
 
 
 def _dots(run: Run) -> Values:
-    return (("slice", run.settings.items.removesuffix("s")), ("subject", "subject (mean)"))
+    return (("slice", run.settings.item), ("subject", "subject (mean)"))
 
 
 BY = Choice("by", "One dot a", _dots)

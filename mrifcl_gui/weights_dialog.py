@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from core.training.weights_entry import WeightsEntry, WeightsState
 from mrifcl_gui.config_form import AlertLabel
+from mrifcl_gui.icons import put_icon
 from mrifcl_gui.theme import GAP, HEADING, MARGIN, SMALL, scaled, set_type
 
 _WIDTH = 560
@@ -123,6 +124,7 @@ class WeightsDialog(QDialog):
         self.cancel.clicked.connect(self.reject)
         self.download = QPushButton(self)
         self.download.setProperty("primary", True)
+        put_icon(self.download, "download")
         self.download.setDefault(True)
         self.download.setToolTip(self.tr("Fetch the weights; training begins when they are here"))
         self.download.clicked.connect(self.accept)

@@ -11,6 +11,7 @@ from core.config import NETWORK_TITLES
 from core.progress import Progress
 from core.training.weights_entry import WeightsEntry, WeightsState
 from mrifcl_gui.config_form import alert_colour
+from mrifcl_gui.icons import put_icon
 
 WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt")
 _MARKS = {"cache": "✓", "file": "✓", "run": "✓", "missing": "↓", "refused": "✕"}
@@ -100,6 +101,7 @@ class _StateRow(QWidget):
         self.bar = QProgressBar(self)
         self.bar.setTextVisible(True)
         self.button = QPushButton(self.tr("Download"), self)
+        put_icon(self.button, "download")
         self.button.clicked.connect(self._on_clicked)
         line = QHBoxLayout()
         line.setSpacing(8)

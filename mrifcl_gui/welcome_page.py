@@ -77,6 +77,10 @@ class WelcomePage(QWidget):
         """List cohorts and runs opened before, the last one first; grey where ``gone``."""
         self._recent.show_paths(paths, gone=gone)
 
+    def mark_gone(self, path: Path, is_gone: bool) -> None:
+        """Turn the line of ``path`` grey, or black again."""
+        self._recent.mark_gone(path, is_gone)
+
     def set_dragged_over(self, dragged_over: bool) -> None:
         """Mark the drop area while files are held over the panel."""
         self._drop_area.set_marked(dragged_over)

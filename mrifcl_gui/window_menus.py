@@ -10,7 +10,8 @@ from PySide6.QtWidgets import QMainWindow, QMenu
 
 from mrifcl_gui.about import show_about
 from mrifcl_gui.guide_window import GUIDE, MATHS, TUTORIAL, GuideWindow, anchor_of
-from mrifcl_gui.place_rail import PLACES
+from mrifcl_gui.icons import draw_named, name_icon
+from mrifcl_gui.place_rail import PLACE_ICONS, PLACES
 from mrifcl_gui.preferences_dialog import PreferencesDialog
 from mrifcl_gui.shortcut_window import ShortcutWindow, shortcuts_of
 from mrifcl_gui.window_questions import WindowQuestions
@@ -69,24 +70,36 @@ class WindowMenus(QObject):
             else:
                 edit_menu.addAction(action)
         edit_menu.addSeparator()
-        self._add(edit_menu, self.tr("Prefere&nces…"), self._on_preferences, "Ctrl+,")
+        settings = self._add(edit_menu, self.tr("Prefere&nces…"), self._on_preferences, "Ctrl+,")
+        name_icon(settings, "settings")
         self._build_view(places, views)
         self._build_help()
 
     def _build_file(self, questions: WindowQuestions, files: Sequence[QAction]) -> None:
         menu, add = self._menu(self.tr("&File")), self._add
         opening = QKeySequence.StandardKey.Open
-        add(menu, self.tr("&Open folder of scans…"), questions.ask_folder, opening)
-        add(menu, self.tr("Open folder with a &table of labels…"), questions.ask_labelled)
-        add(menu, self.tr("Open &cohort or run…"), questions.ask_existing, "Ctrl+Shift+O")
-        add(menu, self.tr("Open the &demo cohort"), self.demo_requested)
+        scans = add(menu, self.tr("&Open folder of scans…"), questions.ask_folder, opening)
+        labels = self.tr("Open folder with a &table of labels…")
+        labelled = add(menu, labels, questions.ask_labelled)
+        existing = self.tr("Open &cohort or run…")
+        kept = add(menu, existing, questions.ask_existing, "Ctrl+Shift+O")
+        demo = add(menu, self.tr("Open the &demo cohort"), self.demo_requested)
         menu.addSeparator()
         menu.addActions(files)
         menu.addSeparator()
-        add(menu, self.tr("&Subject pattern…"), questions.ask_pattern)
-        add(menu, self.tr("Folder for cohorts and &runs…"), questions.ask_data_folder)
+        pattern = add(menu, self.tr("&Subject pattern…"), questions.ask_pattern)
+        place = add(menu, self.tr("Folder for cohorts and &runs…"), questions.ask_data_folder)
         menu.addSeparator()
-        add(menu, self.tr("&Quit"), self._window.close, "Ctrl+Q")
+        leave = add(menu, self.tr("&Quit"), self._window.close, "Ctrl+Q")
+        _name_icons(
+            (scans, "folder-open"),
+            (labelled, "table"),
+            (kept, "folder"),
+            (demo, "flask-conical"),
+            (pattern, "regex"),
+            (place, "folder-cog"),
+            (leave, "log-out"),
+        )
 
     def _build_view(self, places: Sequence[str], views: Sequence[QAction]) -> None:
         menu = self._menu(self.tr("&View"))
@@ -94,26 +107,37 @@ class WindowMenus(QObject):
         for number, title in enumerate(places):
             action = self._add(menu, title, self._on_place, f"Ctrl+{number + 1}")
             action.setData(number)
+            name_icon(action, PLACE_ICONS[number])
             group.addAction(action)
         menu.addSeparator()
         menu.addActions(views)
         audit = self.tr("&Audit of the split")
-        self._add(menu, audit, self.audit_requested, "Ctrl+Shift+A")
+        audited = self._add(menu, audit, self.audit_requested, "Ctrl+Shift+A")
         menu.addSeparator()
-        self._add(menu, self.tr("&Reset layout"), self.layout_reset)
+        reset = self._add(menu, self.tr("&Reset layout"), self.layout_reset)
+        _name_icons((audited, "shield-check"), (reset, "panels-top-left"))
 
     def _build_help(self) -> None:
         menu, add = self._menu(self.tr("&Help")), self._add
         guide_key = QKeySequence.StandardKey.HelpContents
-        add(menu, self.tr("&User guide"), self._on_guide, guide_key)
-        add(menu, self.tr("&Tutorial"), self._on_tutorial)
-        add(menu, self.tr("&Maths of the figures"), self._on_maths)
+        guide = add(menu, self.tr("&User guide"), self._on_guide, guide_key)
+        tutorial = add(menu, self.tr("&Tutorial"), self._on_tutorial)
+        maths = add(menu, self.tr("&Maths of the figures"), self._on_maths)
         menu.addSeparator()
-        add(menu, self.tr("&Keyboard shortcuts"), self._on_shortcuts, "Ctrl+F1")
-        add(menu, self.tr("&About MRI-FCL"), self._on_about)
+        keys = add(menu, self.tr("&Keyboard shortcuts"), self._on_shortcuts, "Ctrl+F1")
+        about = add(menu, self.tr("&About MRI-FCL"), self._on_about)
+        _name_icons(
+            (guide, "circle-question-mark"),
+            (tutorial, "graduation-cap"),
+            (maths, "sigma"),
+            (keys, "keyboard"),
+            (about, "info"),
+        )
 
     def _menu(self, title: str) -> QMenu:
-        return self._window.menuBar().addMenu(title)
+        menu = self._window.menuBar().addMenu(title)
+        menu.aboutToShow.connect(self._on_menu_opened)
+        return menu
 
     def _add(
         self,
@@ -128,6 +152,11 @@ class WindowMenus(QObject):
             action.setShortcut(QKeySequence(keys))
         menu.addAction(action)
         return action
+
+    def _on_menu_opened(self) -> None:
+        menu = self.sender()
+        if isinstance(menu, QMenu):
+            draw_named(menu.actions())
 
     def _on_place(self) -> None:
         sender = self.sender()
@@ -164,3 +193,8 @@ class WindowMenus(QObject):
         if self._guide is None:
             self._guide = GuideWindow(self._window)
         self._guide.show_page(file, anchor=anchor_of(heading))
+
+
+def _name_icons(*pairs: tuple[QAction, str]) -> None:
+    for action, name in pairs:
+        name_icon(action, name)

@@ -21,13 +21,15 @@ class WrappedLabel(QLabel):
 
     def setText(self, text: str) -> None:
         """Show ``text``."""
-        super().setText(text)
-        self._fit()
+        if text != self.text():
+            super().setText(text)
+            self._fit()
 
     def _fit(self) -> None:
-        needed = max(0, self.heightForWidth(self.width()))
-        if needed != self.minimumHeight():
-            self.setMinimumHeight(needed)
+        # Qt says no less than the least height that it was given, so that what was once wrapped
+        # into a narrow place would stay high.
+        self.setMinimumHeight(0)
+        self.setMinimumHeight(max(0, self.heightForWidth(self.width())))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Wrap anew."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mrifcl_gui import thread_check
 from tests import alive
 from tests.no_network import refuse
 
@@ -21,6 +22,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, (_NO_NETWORK, os.environ.get("PYTHONPATH", "")))
 )
 refuse.refuse_network()
+thread_check.watch()
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -54,6 +56,15 @@ def _no_network():
     yield
     asked, refuse.asked[:] = list(refuse.asked), []
     assert not asked, f"the network was asked for: {asked}"
+
+
+@pytest.fixture(autouse=True)
+def _window_in_its_thread():
+    """Fail a test in which anything of the window ran in another thread."""
+    thread_check.wrong.clear()
+    yield
+    found, thread_check.wrong[:] = list(thread_check.wrong), []
+    assert not found, f"called in a wrong thread: {found}"
 
 
 @pytest.fixture(autouse=True)

@@ -46,7 +46,7 @@ def test_that_a_dropped_folder_becomes_a_figure_and_a_table_on_disk(qtbot, tmp_p
     panel = window.training_panel
     for mode in ("subject", "slice"):
         panel.set_settings(config.change(RunSettings(), {**TINY_VALUES, "mode": mode}))
-        click(qtbot, panel, "+ Add to queue")
+        click(qtbot, panel, "Add to queue")
     ends = []
     session.training_ended.connect(lambda state, _: ends.append(state))
     click(qtbot, panel, "Train 2 runs")

@@ -156,7 +156,9 @@ def collapse_history(run: Run) -> CollapseHistory:
     epochs = run.feature_epochs or (int(run.fc_history.epoch[-1]),)
     parts = tuple(part for part in ("train", "test") if (run.features.part == part).any())
     if not parts:
-        raise AnalysisError(f"Run '{run.name}' has no slices in its training or test part.")
+        raise AnalysisError(
+            f"Run '{run.name}' has no {run.settings.items} in its training or test part."
+        )
     for part in parts:
         features_of(run, part=part)  # refuses outputs that are not finite
     measured: dict[str, list[Collapse]] = {part: [] for part in parts}
@@ -182,7 +184,7 @@ def collapse_figure(run: Run) -> Figure:
     """
     history = collapse_history(run)
     last = float(max(run.fc_history.epoch[-1], history.epochs[-1], 1))
-    share = Axis("Share of slices", "fraction", -0.02, 1.04)
+    share = Axis(f"Share of {run.settings.items}", "fraction", -0.02, 1.04)
     panels = (
         _panel(history, last, "NC1: spread within classes", "log_nc1", Axis("log₁₀ NC1")),
         _rows_panel(run, history, last),
@@ -219,7 +221,8 @@ def collapse_table(run: Run) -> Table:
         title=f"Neural collapse of {run.network_title} by epoch",
         columns=("epoch", "part", *_TABLE_MEASURES),
         rows=tuple(rows),
-        caption="0, 0, 0 and 1 (all slices) are complete collapse. equal_norms and equal_angles "
+        caption=f"0, 0, 0 and 1 (all {run.settings.items}) are complete collapse. equal_norms "
+        "and equal_angles "
         "are of the centred class means, nc2_rows of the FCL's rows. " + _note(run),
         warning=run.warning,
     )
@@ -349,6 +352,7 @@ def _caption(run: Run, history: CollapseHistory) -> str:
     )
     return (
         "As training goes on past zero error, NC1 to NC3 fall towards 0 and NC4 rises to 1 on "
-        "the training slices; on the test slices they show how far that carries over. NC4 goes "
+        f"the training {run.settings.items}; on those of the test part they show how far that "
+        "carries over. NC4 goes "
         f"by the training part's means.{few} {_note(run)} {_SOURCE}"
     ).replace("  ", " ")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.analysis.features import features_of, subject_means
-from core.analysis.metrics import UNIT_WORDS, Unit, cases_of
+from core.analysis.metrics import Unit, cases_of, items_word, unit_words
 from core.colours import BLUE, GREY, VERMILLION
 from core.config import BATCH_NORM_NETWORKS
 from core.errors import AnalysisError
@@ -94,13 +94,14 @@ def confusion_counts(features: Features) -> NDArray[np.int64]:
 def accuracy_table(run: Run) -> Table:
     """Return the accuracy of each part, by slice and by subject; empty parts are left out."""
     rows: list[tuple[Any, ...]] = []
+    item, items = run.settings.item, run.settings.items
     for part in PARTS:
         features = run.features.of_part(part)
         if not len(features.label):
             continue
         features_of(run, part=part)  # refuses outputs that are not finite
         for by, score in (
-            ("slice", accuracy(features)),
+            (item, accuracy(features)),
             ("subject", accuracy_by_subject(features)),
         ):
             rows.append(
@@ -131,8 +132,8 @@ def accuracy_table(run: Run) -> Table:
             "chance",
         ),
         rows=tuple(rows),
-        caption="low to high is Wilson's 95 % interval. It is given by subject only: slices of "
-        "a subject are alike, so an interval over slices would be too narrow. A subject's "
+        caption=f"low to high is Wilson's 95 % interval. It is given by subject only: {items} of "
+        f"a subject are alike, so an interval over {items} would be too narrow. A subject's "
         "prediction is that of its mean logits; chance names the most frequent class.",
         warning=run.warning,
     )
@@ -147,7 +148,7 @@ def confusion(run: Run, *, part: str = "test", by: Unit = "slice") -> Figure:
         If the part has no slices.
     """
     counts = _counts_of(run, part=part, by=by)
-    what = run.settings.items if by == "slice" else "subjects"
+    what = items_word(run, by)
     panel = Panel(
         x=Axis("Predicted class", categories=run.classes),
         y=Axis("True class", categories=run.classes),
@@ -158,7 +159,7 @@ def confusion(run: Run, *, part: str = "test", by: Unit = "slice") -> Figure:
     )
     return Figure(
         name=f"confusion_{part}_by_{by}",
-        title=f"Confusion of {run.network_title}, {part} part, {UNIT_WORDS[by]}",
+        title=f"Confusion of {run.network_title}, {part} part, {unit_words(run, by)}",
         panels=(panel,),
         caption=f"Counts of {what}: true class in rows, predicted class in columns.",
         warning=run.warning,
@@ -176,13 +177,13 @@ def confusion_table(run: Run, *, part: str = "test", by: Unit = "slice") -> Tabl
     counts = _counts_of(run, part=part, by=by)
     return Table(
         name=f"confusion_counts_{part}_by_{by}",
-        title=f"Confusion of {run.network_title}, {part} part, {UNIT_WORDS[by]}",
+        title=f"Confusion of {run.network_title}, {part} part, {unit_words(run, by)}",
         columns=("true", *(f"predicted_{name}" for name in run.classes), "n", "recall"),
         rows=tuple(
             (name, *row, int(row.sum()), row[k] / row.sum() if row.sum() else math.nan)
             for k, (name, row) in enumerate(zip(run.classes, counts, strict=True))
         ),
-        caption=f"Counts of {run.settings.items if by == 'slice' else 'subjects'}.",
+        caption=f"Counts of {items_word(run, by)}.",
         warning=run.warning,
     )
 

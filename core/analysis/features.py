@@ -172,7 +172,7 @@ def dispersion_table(run: Run, part: str = "test") -> Table:
         title=f"Dispersion of the FCL output, {part_words(part)}",
         columns=(
             "class",
-            "slices",
+            run.settings.items,
             "subjects",
             *(f"mean_{name}" for name in run.classes),
             *(f"std_{name}" for name in run.classes),
@@ -203,7 +203,9 @@ def features_of(
         raise AnalysisError(f"There is no part '{part}'. Choose one of: {', '.join(PARTS)}, all.")
     features = run.logits_after(epoch, part)
     if not len(features.label):
-        raise AnalysisError(f"The {part_words(part)} of run '{run.name}' has no slices.")
+        raise AnalysisError(
+            f"The {part_words(part)} of run '{run.name}' has no {run.settings.items}."
+        )
     if not np.isfinite(features.logits).all():
         raise AnalysisError(
             f"The network of run '{run.name}' gives outputs that are not finite: its training "

@@ -14,11 +14,6 @@ from core.run_folder import Features, Run, softmax
 Array = NDArray[np.float64]
 Unit = Literal["slice", "subject", "majority"]
 
-UNIT_WORDS: dict[Unit, str] = {
-    "slice": "by slice",
-    "subject": "by subject, mean of logits",
-    "majority": "by subject, majority of slices",
-}
 # Guo et al. (2017), "On calibration of modern neural networks", take 15; with few subjects
 # fewer bins hold more.
 CALIBRATION_BINS = 10
@@ -62,6 +57,20 @@ class Cases:
     subject: NDArray[np.int64]
     names: tuple[str, ...]
     classes: tuple[str, ...]
+
+
+def unit_words(run: Run, unit: Unit) -> str:
+    """Return what is counted in a run, for titles: the 3-D CNN has no slices, but scans."""
+    return {
+        "slice": f"by {run.settings.item}",
+        "subject": "by subject, mean of logits",
+        "majority": f"by subject, majority of {run.settings.items}",
+    }[unit]
+
+
+def items_word(run: Run, unit: Unit) -> str:
+    """Return what is counted in a run, in the plural: slices, scans or subjects."""
+    return run.settings.items if unit == "slice" else "subjects"
 
 
 def cases_of(run: Run, *, part: str = "test", unit: Unit = "slice") -> Cases:

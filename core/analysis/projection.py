@@ -18,6 +18,7 @@ from core import atomic_file
 from core.analysis.features import By, subject_means
 from core.child_process import ChildCall, ChildError
 from core.errors import AnalysisError
+from core.missing_package import how_to_add
 from core.progress import Operation, Progress
 from core.run_folder import Features, Run
 
@@ -27,10 +28,6 @@ Floats = NDArray[np.float64]
 
 METHOD_TITLES = {"pca": "PCA", "lda": "LDA", "tsne": "t-SNE", "umap": "UMAP"}
 CACHE_FOLDER = "analysis_cache"
-NEEDS_UMAP = (
-    "UMAP is not installed with this program. Install it with \"pip install 'mri-fcl[umap]'\" and "
-    "start again, or choose t-SNE."
-)
 # How many neighbours t-SNE (as perplexity) and UMAP look at.
 _PERPLEXITY = {"few": 10, "usual": 30, "many": 50}
 _UMAP_NEIGHBOURS = {"few": 5, "usual": 15, "many": 50}
@@ -101,13 +98,18 @@ def project(
     if method == "lda":
         return _discriminant(features, len(run.classes))
     if method == "umap" and not has_umap():
-        raise AnalysisError(NEEDS_UMAP)
+        raise AnalysisError(f"UMAP is not installed with this program. {how_to_add_umap()}")
     return (yield from _embedded(run, features, method, seed=seed, neighbours=neighbours))
 
 
 def has_umap() -> bool:
     """Tell whether UMAP is installed; it is an extra."""
     return importlib.util.find_spec("umap") is not None
+
+
+def how_to_add_umap() -> str:
+    """Return what to do to have UMAP offered, as one sentence."""
+    return how_to_add("mri-fcl[umap]", otherwise="choose t-SNE")
 
 
 def _rows(run: Run, by: By) -> Features:

@@ -113,10 +113,19 @@ def weight_scan_correlation(
         title=f"FCL rows and scans, {run.network_title}, {part} part",
         panels=(panel,),
         caption=f"{METHOD_TITLES[method]} correlation of each FCL row with the features that "
-        f"enter the FCL, averaged over slices, then scans. {_biases_text(run)} "
+        f"enter the FCL, averaged over {_over(run)}. {_biases_text(run)} "
         f"{_own_class_text(run, found)}{P2_SOURCE}",
         warning=run.warning,
     )
+
+
+def _over(run: Run) -> str:
+    """Return over what correlations are averaged; the 3-D CNN sees a scan at once."""
+    return "scans" if run.settings.sees_cubes else "slices, then scans"
+
+
+def _mean_words(run: Run) -> str:
+    return "" if run.settings.sees_cubes else ", mean over its slices"
 
 
 def scan_map(
@@ -159,7 +168,7 @@ def scan_map(
         title=f"FCL rows and each scan, {run.network_title}, {part} part",
         panels=(panel,),
         caption=f"{METHOD_TITLES[method]} correlation of each FCL row with the features of a "
-        f"scan, mean over its slices.{some} {_biases_text(run)} {P2_SOURCE}",
+        f"scan{_mean_words(run)}.{some} {_biases_text(run)} {P2_SOURCE}",
         warning=run.warning,
     )
 
@@ -178,14 +187,20 @@ def weight_scan_correlation_table(
     return Table(
         name=f"weight_scan_correlation_by_scan_{part}",
         title=f"{METHOD_TITLES[method]} correlation of the FCL's rows with scans",
-        columns=("scan", "subject", "class", "slices", *(f"row_{name}" for name in run.classes)),
+        columns=(
+            "scan",
+            "subject",
+            "class",
+            run.settings.items,
+            *(f"row_{name}" for name in run.classes),
+        ),
         rows=tuple(
             (name, subject, run.classes[label], slices, *values)
             for name, subject, label, slices, values in zip(
                 found.scans, found.subjects, found.labels, found.slices, found.values, strict=True
             )
         ),
-        caption="Each value is the mean over the scan's slices.",
+        caption=f"Each value is that of the scan{_mean_words(run)}.",
         warning=run.warning,
     )
 

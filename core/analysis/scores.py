@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from core.analysis import metrics
 from core.analysis.evaluation import wilson_interval
-from core.analysis.metrics import METRIC_TITLES, UNIT_WORDS, Cases, Unit, cases_of
+from core.analysis.metrics import METRIC_TITLES, Cases, Unit, cases_of, items_word, unit_words
 from core.colours import BLACK, BLUE, GREY
 from core.errors import AnalysisError
 from core.figure import (
@@ -63,7 +63,7 @@ def scores_table(
         low, high = metrics.interval(resampled[name])
         value = float(values[name][0])
         rows.append((name, value, low, high, *_wilson(cases, name, value, positive)))
-    title = f"Evaluation of {run.network_title}, {part} part, {UNIT_WORDS[unit]}"
+    title = f"Evaluation of {run.network_title}, {part} part, {unit_words(run, unit)}"
     return Table(
         name=f"scores_{part}_by_{unit}",
         title=title,
@@ -94,7 +94,7 @@ def class_scores_table(run: Run, *, part: str = "test", unit: Unit = "slice") ->
             rows.append((label, n, name, float(values[name][0, k]), *interval))
     return Table(
         name=f"class_scores_{part}_by_{unit}",
-        title=f"Each class against all others, {part} part, {UNIT_WORDS[unit]}",
+        title=f"Each class against all others, {part} part, {unit_words(run, unit)}",
         columns=("class", "n", "metric", "value", "low", "high"),
         rows=tuple(rows),
         caption=f"low to high is the 95 % interval of {metrics.RESAMPLES} bootstraps over "
@@ -210,7 +210,7 @@ def roc(
     )
     return Figure(
         name=f"roc_{part}_by_{unit}",
-        title=f"ROC of {run.network_title}, {part} part, {UNIT_WORDS[unit]}",
+        title=f"ROC of {run.network_title}, {part} part, {unit_words(run, unit)}",
         panels=(panel,),
         caption=f"Intervals by bootstrap over {len(cases.names)} subjects. The symbol is where "
         "the network itself decides.",
@@ -253,11 +253,10 @@ def calibration(run: Run, *, part: str = "test", unit: Unit = "slice") -> Figure
         title="Reliability",
         text=f"ECE {ece}\nBrier {brier}",
     )
-    cases_word = "slices" if unit == "slice" else "subjects"
     width = 0.92 / len(n)
     counts = Panel(
         x=Axis("Probability of the predicted class", low=0.0, high=1.0),
-        y=Axis(f"Number of {cases_word}", low=0.0),
+        y=Axis(f"Number of {items_word(run, unit)}", low=0.0),
         layers=(
             Bars("all", middle, n, colour=GREY, width=width),
             Bars("right", middle, right, colour=BLUE, width=width),
@@ -266,7 +265,7 @@ def calibration(run: Run, *, part: str = "test", unit: Unit = "slice") -> Figure
     )
     return Figure(
         name=f"calibration_{part}_by_{unit}",
-        title=f"Calibration of {run.network_title}, {part} part, {UNIT_WORDS[unit]}",
+        title=f"Calibration of {run.network_title}, {part} part, {unit_words(run, unit)}",
         panels=(reliability, counts),
         columns=2,
         caption=f"Dots below the dashed line: the network is surer than it is right. "
@@ -298,7 +297,7 @@ def calibration_table(run: Run, *, part: str = "test", unit: Unit = "slice") -> 
     ]
     return Table(
         name=f"calibration_bins_{part}_by_{unit}",
-        title=f"Calibration by probability, {part} part, {UNIT_WORDS[unit]}",
+        title=f"Calibration by probability, {part} part, {unit_words(run, unit)}",
         columns=("from", "to", "n", "mean_probability", "share_right"),
         rows=tuple(rows),
         caption="Probability of the predicted class.",

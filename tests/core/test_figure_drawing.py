@@ -12,8 +12,15 @@ from core import figure_file
 from core.colours import BLUE
 from core.figure import Axis, Badge, Bars, Curve, Figure, HeatMap, Panel, Scatter
 from core.figure_drawing import draw_figure, matplotlib_settings
+from core.figure_geometry import HIDDEN_AT_MOST
 from core.figure_heat_map import relative_luminance
-from tests.core.figure_samples import fcl_figure, fcl_panel, one_panel
+from tests.core.figure_samples import (
+    crowded_figure,
+    fcl_figure,
+    fcl_panel,
+    one_panel,
+    pairs_figure,
+)
 
 
 def drawn(figure, *, width_mm=90, dpi=100):
@@ -197,3 +204,54 @@ def test_that_panels_with_the_same_legend_share_one_that_would_hide_data():
     drawing, _ = laid_out(figure, width_mm=180)
     assert len(drawing.legends) == 1
     assert all(axes.get_legend() is None for axes in drawing.axes)
+
+
+def boxes_of(drawing, axes):
+    """Return the extents of a panel's legend and text box in pixels."""
+    renderer = drawing.canvas.get_renderer()
+    boxes = [text.get_bbox_patch() for text in axes.texts if text.get_bbox_patch() is not None]
+    boxes += [axes.get_legend()] if axes.get_legend() is not None else []
+    return [box.get_window_extent(renderer) for box in boxes]
+
+
+def share_under(axes, panel, box):
+    """Return the share of a panel's dots that a box covers, counted in pixels."""
+    dots = np.column_stack([panel.layers[0].x, panel.layers[0].y])
+    x, y = axes.transData.transform(dots).T
+    return ((x > box.x0) & (x < box.x1) & (y > box.y0) & (y < box.y1)).mean()
+
+
+@pytest.mark.parametrize("width_mm", [85, 120, 180])
+@pytest.mark.parametrize("figure", [pairs_figure(2), pairs_figure(3), crowded_figure()])
+def test_that_boxes_hide_no_dots_and_stay_on_the_page(figure, width_mm):
+    drawing, texts = laid_out(figure, width_mm=width_mm)
+    for axes, panel in zip(drawing.axes, figure.panels, strict=True):
+        for box in boxes_of(drawing, axes):
+            assert share_under(axes, panel, box) <= HIDDEN_AT_MOST
+            assert box.x0 >= 0
+            assert box.x1 <= drawing.bbox.width
+    for text, box in texts:
+        assert 0 <= box.x0 < box.x1 <= drawing.bbox.width, text
+        assert 0 <= box.y0 < box.y1 <= drawing.bbox.height, text
+
+
+@pytest.mark.parametrize(("width_mm", "columns"), [(85, 1), (120, 2), (180, 3)])
+def test_that_a_row_of_equations_is_broken_on_a_narrow_page(width_mm, columns):
+    drawing, _ = laid_out(pairs_figure(3), width_mm=width_mm)
+    tops = [round(axes.get_position().y1, 4) for axes in drawing.axes]
+    assert tops.count(tops[0]) == columns
+
+
+def test_that_an_equation_on_paper_is_broken_before_a_sign():
+    _, texts = laid_out(pairs_figure(3), width_mm=180)
+    lines = [line for text, _ in texts if "z^4" in text for line in text.splitlines()]
+    assert len(lines) > 3 * 5
+    assert not any(line.strip().endswith(("+", "-", "=")) for line in lines)
+
+
+def test_that_a_legend_below_its_panel_is_flat():
+    drawing, _ = laid_out(crowded_figure(), width_mm=85)
+    axes = drawing.axes[0]
+    legend = axes.get_legend().get_window_extent(drawing.canvas.get_renderer())
+    assert legend.y1 < axes.bbox.y0
+    assert legend.height < 0.25 * axes.bbox.height

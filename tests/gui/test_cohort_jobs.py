@@ -92,7 +92,7 @@ def test_that_a_scan_whose_file_changed_is_told_and_not_shown(qtbot, window, sca
     with qtbot.waitSignal(window.session.problem, timeout=LIMIT_MS):
         panel.scan_list.select(scan.key)
     wait_until_idle(qtbot)
-    said = panel._problem_text.text()
+    said = panel._problem.text()
     assert said == f"'{path.name}' has changed since it was scanned. Scan the folder again."
     assert panel._problem.isVisible()
     assert panel.viewer.title == ""

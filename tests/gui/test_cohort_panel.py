@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from pathlib import Path
 
 import numpy as np
@@ -330,7 +331,7 @@ def test_that_busy_and_problem_are_said(qtbot, shown):
     assert shown.viewer.message == "Loading A1…"
     shown.show_problem("Cannot read 'A1.nii'. Copy it again.")
     assert shown._problem.isVisible()
-    assert shown._problem_text.text() == "Cannot read 'A1.nii'. Copy it again."
+    assert shown._problem.text() == "Cannot read 'A1.nii'. Copy it again."
     qtbot.mouseClick(shown._problem.findChild(QPushButton), Qt.MouseButton.LeftButton)
     assert not shown._problem.isVisible()
 
@@ -677,3 +678,13 @@ def test_that_the_share_of_table_and_viewer_is_remembered(qtbot, shown):
     again.show()
     qtbot.waitExposed(again)
     assert again.findChild(QSplitter).sizes() == pytest.approx(moved, abs=3)
+
+
+def test_that_a_cohort_of_a_thousand_scans_is_shown_at_once(qtbot, panel):
+    scans = tuple(make_scan(f"S{n:04d}", "AD" if n % 2 else "NC") for n in range(1000))
+    cohort = Cohort(root=Path("scans"), classes=("AD", "NC"), scans=scans)
+    began = time.thread_time()
+    panel.show_cohort(cohort)
+    QApplication.processEvents()
+    assert time.thread_time() - began < 0.5
+    assert panel.scan_list.table.model().rowCount() == 1000

@@ -128,6 +128,21 @@ def test_that_empty_fields_show_the_papers_value_of_the_network(form):
     assert form.settings().training.epochs is None
 
 
+def test_that_adam_is_chosen_under_advanced_and_has_its_own_learning_rate(form, qtbot):
+    form.set_settings(change(RunSettings(), {"network": "cnn2d"}))
+    assert not form.editor("optimiser").isVisible()
+    assert form.editor("optimiser").currentText() == "SGD"
+    assert form.editor("learning_rate").placeholderText() == "0.01 (default)"
+    with qtbot.waitSignal(form.settings_changed):
+        choose(form, "optimiser", "adam")
+    assert form.editor("learning_rate").placeholderText() == "0.001 (default)"
+    assert form.settings().training.optimiser == "adam"
+    assert form.settings().learning_rate == 1e-3
+    form.findChild(QWidget, "paper").click()
+    assert form.settings().training.optimiser == "sgd"
+    assert form.editor("learning_rate").placeholderText() == "0.01 (default)"
+
+
 def test_that_the_paper_preset_sets_its_values_and_back(form, qtbot):
     chips = form.findChildren(QWidget, "paper") + form.findChildren(QWidget, "recommended")
     paper, recommended = chips

@@ -190,3 +190,47 @@ def test_that_every_tab_of_analyse_has_names_and_tooltips(qtbot, filled):
         wait_until_idle(qtbot)
         faults |= set(faults_in(tab))
     assert not "\n".join(sorted(faults))
+
+
+def test_that_no_control_looks_chosen_before_the_keyboard_is_used(qtbot, window):
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    focus = QApplication.focusWidget()
+    assert not isinstance(focus, CONTROLS)
+    QApplication.sendEvent(focus or window, key_event(Qt.Key.Key_Tab))
+    first = QApplication.focusWidget()
+    assert window.cohort_panel.isAncestorOf(first), "Tab begins in the page"
+    assert isinstance(first, CONTROLS)
+    first.setFocus()
+    reached, is_back = chain_from(first)
+    assert is_back
+    assert window.rail.buttons[0] in reached
+
+
+@pytest.mark.parametrize("where", ["nowhere", "its button", "the table", "the rail"])
+def test_that_escape_closes_the_bar_of_a_problem(qtbot, filled, where):
+    panel = filled.cohort_panel
+    filled.go_to("cohort")
+    panel.show_problem("Cannot read 'A1.nii'. Copy it again.")
+    starts = {
+        "its button": next(b for b in controls(panel) if words_of(b).endswith("'Dismiss'")),
+        "the table": panel.scan_list.table,
+        "the rail": filled.rail.buttons[0],
+    }
+    start = starts.get(where, filled._places)
+    start.setFocus()
+    qtbot.keyClick(start, Qt.Key.Key_Escape)
+    assert not panel.has_problem
+
+
+def test_that_escape_is_first_for_what_has_a_use_for_it(qtbot, filled):
+    panel = filled.cohort_panel
+    filled.go_to("cohort")
+    panel.show_problem("Cannot read 'A1.nii'. Copy it again.")
+    panel.scan_list.filter_box.setText("NC")
+    panel.scan_list.filter_box.setFocus()
+    qtbot.keyClick(panel.scan_list.filter_box, Qt.Key.Key_Escape)
+    assert not panel.scan_list.filter_box.text()
+    assert panel.has_problem
+    qtbot.keyClick(panel.scan_list.filter_box, Qt.Key.Key_Escape)
+    assert not panel.has_problem

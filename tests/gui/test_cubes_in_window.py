@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from PySide6.QtCore import Qt
 
+from core.analysis import evaluation, features, scores
 from tests.tiny_cohort import make_volume_cohort, tiny_cubes, wait_until_idle
 
 LIMIT_MS = 60_000
@@ -45,8 +46,25 @@ def test_that_a_run_of_the_3d_cnn_is_trained_and_analysed(qtbot, window, heads):
     panel.live.analyse_button.click()
     qtbot.waitUntil(lambda: window.analysis_tabs.run is not None, timeout=LIMIT_MS)
     wait_until_idle(qtbot)
-    assert window.analysis_tabs.run.settings.training.network == "cnn3d"
+    run = window.analysis_tabs.run
+    assert run.settings.training.network == "cnn3d"
     assert not window.problems
+    assert_it_speaks_of_scans(window, run)
+
+
+def assert_it_speaks_of_scans(window, run):
+    """The 3-D CNN sees whole scans: what is counted is called so."""
+    assert " of scans, " in window.analysis_tabs._facts.text()
+    counted = evaluation.confusion(run)
+    assert counted.title.endswith("by scan")
+    assert " scans right" in counted.panels[0].title
+    assert "slice" not in f"{counted.caption} {evaluation.accuracy_table(run).caption}"
+    assert {row[1] for row in evaluation.accuracy_table(run).rows} == {"scan", "subject"}
+    assert scores.calibration(run).panels[1].y.label == "Number of scans"
+    assert "scans" in features.dispersion_table(run).columns
+    tab = next(tab for tab in window.analysis_tabs.figure_tabs if tab.title == "Evaluation")
+    offered = tab._controls["unit"]
+    assert [offered.itemText(place) for place in range(2)] == ["scans", "subjects (mean)"]
 
 
 def test_that_a_cohort_of_pictures_says_why_not(qtbot, window, trained):

@@ -114,6 +114,7 @@ def again(qtbot, trained, session):
 
 def test_that_recent_work_that_is_gone_is_grey_and_can_be_taken_off(qtbot, again, trained):
     texts = {b.text(): b for b in again.findChildren(QPushButton) if b.isVisible()}
+    wait_until_idle(qtbot)
     assert texts[trained.scanned.folder.name].isEnabled()
     assert not texts[trained.by_subject.name].isEnabled()
     qtbot.mouseClick(button_that_is_seen(again, "Remove from list"), Qt.MouseButton.LeftButton)

@@ -165,7 +165,7 @@ def test_that_a_folder_of_no_use_is_told_above_the_welcome_page(qtbot, window, t
     assert drop(window.cohort_panel, local(tmp_path / "empty"))
     with qtbot.waitSignal(window.session.problem, timeout=LIMIT_MS):
         pass
-    assert "empty" in window.cohort_panel._problem_text.text()
+    assert "empty" in window.cohort_panel._problem.text()
     assert not dialogs(window)
     wait_until_idle(qtbot)
 

@@ -18,7 +18,7 @@ from mrifcl_gui.session import Session
 from mrifcl_gui.slice_viewer import SliceViewer
 from tests.canary_study import CANARY, NAME, PATIENT_ID, write_study
 from tests.test_privacy import leaks_below, leaks_in
-from tests.tiny_cohort import confirm_folder, wait_until_idle
+from tests.tiny_cohort import confirm_folder, tiny, wait_until_idle
 
 
 def visible_texts(window):
@@ -73,6 +73,17 @@ def test_that_a_crash_report_and_the_log_quote_no_header(qtbot, foreign):
     assert leaks_in(log) == set(), log.decode()
 
 
+def train_queue(qtbot, window):
+    """Train one run of the queue, beside one that still waits."""
+    queue = window.training_panel.queue
+    queue.add([tiny(epochs=1, count=3, size=16)])
+    with qtbot.waitSignal(window.session.queue_ended, timeout=60_000):
+        window.training_panel.train_button.click()
+    queue.add([tiny(epochs=1, seed=1)])
+    wait_until_idle(qtbot)
+    assert queue.states() == ["done", "waiting"]
+
+
 def test_that_a_study_full_of_names_leaves_none_in_window_files_or_settings(
     qtbot, tmp_path, caplog
 ):
@@ -97,8 +108,12 @@ def test_that_a_study_full_of_names_leaves_none_in_window_files_or_settings(
         wait_until_idle(qtbot)
         said += visible_texts(window)
         assert viewer.save_screenshot(shots / f"{number}.png")
+    train_queue(qtbot, window)
     window.close()
     wait_until_idle(qtbot)
+    queue = (tmp_path / "data" / "queue" / "queue.jsonl").read_text(encoding="utf-8")
+    assert '"finished"' in queue
+    assert "cohort" in queue
     QSettings("MRI-FCL", "MRI-FCL").sync()
     assert len(said) > 200
     assert not [text for text in said if leaks_in(text.encode())]

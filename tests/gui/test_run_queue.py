@@ -193,7 +193,7 @@ def test_that_the_grid_makes_a_run_of_every_split_and_seed(window, qtbot):
     panel = window.training_panel
     panel._check_chips({"resnet101", "googlenet"}, {"scratch"})
     panel.grid.choose({"subject", "slice"}, "0-2")
-    assert panel.add_button.text() == "+ Add 12 runs"
+    assert panel.add_button.text() == "Add 12 runs"
     panel.add_button.click()
     runs = panel.waiting_runs()
     assert {(r.training.network, r.split.mode, r.training.seed) for r in runs} == {
@@ -203,17 +203,17 @@ def test_that_the_grid_makes_a_run_of_every_split_and_seed(window, qtbot):
         for seed in (0, 1, 2)
     }
     panel.grid.choose({"kfold"}, "")
-    assert panel.add_button.text() == "+ Add 10 runs"
+    assert panel.add_button.text() == "Add 10 runs"
     box = panel.form.editor("mode")
     box.setCurrentIndex(box.findData("kfold"))
     panel.form.editor("folds").setText("7")
     # The form keeps the number where its own split has no folds.
     box.setCurrentIndex(box.findData("subject"))
-    assert panel.add_button.text() == "+ Add 14 runs"
+    assert panel.add_button.text() == "Add 14 runs"
     panel.add_button.click()
     assert sorted({r.split.fold for r in panel.waiting_runs()[12:]}) == list(range(1, 8))
     panel.grid.choose(set(), "")
-    assert panel.add_button.text() == "+ Add 2 runs"
+    assert panel.add_button.text() == "Add 2 runs"
 
 
 @pytest.mark.parametrize(("seeds", "words"), [("one", "Seed"), ("0-900", "too many")])

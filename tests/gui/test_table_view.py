@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QLabel
+from PySide6.QtWidgets import QLabel, QStyleOptionViewItem
 
 from core.figure import Table
 from mrifcl_gui.table_view import TableView, cell_text
+from mrifcl_gui.wrapped_label import WrappedLabel
 
 TABLE = Table(
     "runs",
@@ -105,3 +108,71 @@ def test_that_an_emptied_table_says_why(table_view):
 def test_that_the_menu_of_a_table_exports_csv_only(table_view):
     words = [action.text() for action in table_view.build_menu().actions() if action.text()]
     assert words == ["Copy selection", "Copy table", "Export CSV…", COMMAS]
+
+
+def test_that_a_long_table_is_there_at_once_and_each_column_fits_its_longest_cell(qtbot):
+    names = [f"OAS1_{n:04d}_MR1" for n in range(1000)]
+    names[-1] = "a subject whose name is much longer than all those above it"
+    rows = tuple(
+        (name, *((n + k) / 7 for k in range(13))) for n, name in enumerate(names, start=1000)
+    )
+    table = Table("long", "Long", ("subject", *(f"value_{k}" for k in range(13))), rows)
+    shown = TableView()
+    qtbot.addWidget(shown)
+    shown.resize(1200, 700)
+    shown.show()
+    began = time.thread_time()
+    shown.show_table(table)
+    assert time.thread_time() - began < 0.3
+    header = shown.view.horizontalHeader()
+    for column in range(header.count()):
+        assert header.sectionSize(column) >= shown.view.sizeHintForColumn(column)
+    last = shown.view.model().index(999, 0)
+    assert header.sectionSize(0) >= shown.view.itemDelegate().sizeHint(_option(shown), last).width()
+
+
+def _option(shown):
+    option = QStyleOptionViewItem()
+    option.initFrom(shown.view)
+    option.font = shown.view.font()
+    return option
+
+
+def test_that_an_emptied_table_leaves_no_empty_frame(qtbot):
+    shown = TableView()
+    qtbot.addWidget(shown)
+    shown.show()
+    shown.clear_table("These runs cannot be paired.")
+    assert not shown.view.isVisible()
+    shown.show_table(Table("t", "T", ("n",), ((1,),)))
+    assert shown.view.isVisible()
+
+
+def test_that_a_number_stands_apart_from_the_words_beside_it(qtbot):
+    shown = TableView()
+    qtbot.addWidget(shown)
+    shown.show_table(Table("t", "T", ("n", "part"), ((1, "test"),)))
+    shown.resize(400, 200)
+    shown.show()
+    view = shown.view
+    cell = view.visualRect(view.model().index(0, 0))
+    picture = view.viewport().grab(cell).toImage()
+    ground = picture.pixelColor(0, 0)
+    inked = [
+        x
+        for x in range(picture.width())
+        for y in range(picture.height())
+        if picture.pixelColor(x, y) != ground
+    ]
+    assert max(inked) < picture.width() - 6
+
+
+def test_that_a_wrapped_label_is_low_again_once_it_is_wide(qtbot):
+    label = WrappedLabel("Quite a number of words that take several lines in a narrow place")
+    qtbot.addWidget(label)
+    label.resize(80, 400)
+    label.show()
+    high = label.minimumHeight()
+    assert high > 4 * label.fontMetrics().height()
+    label.resize(900, 400)
+    assert label.minimumHeight() < high / 3

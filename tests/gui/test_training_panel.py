@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QSlider
 
 from core.config import RunSettings, change
 from core.errors import SettingsError
 from core.progress import BatchDone, EpochMetrics, Notice, Progress, RunStarted
 from mrifcl_gui.live_figures import features_figure, weights_figure
-from mrifcl_gui.training_panel import TrainingPanel
+from mrifcl_gui.training_panel import LEFT_WIDTH, TrainingPanel
 
 CLASSES = ("AD", "NC")
 NAN = float("nan")
@@ -415,3 +415,57 @@ def test_that_the_filled_button_is_the_next_step(panel):
     panel.form.editor("seed").textEdited.emit("3")
     assert panel.train_button.property("primary")
     assert not panel.live.analyse_button.property("primary")
+
+
+def is_in_sight(widget):
+    """Tell whether all of a widget is seen, not scrolled away or cut off."""
+    return widget.visibleRegion().boundingRect() == widget.rect()
+
+
+@pytest.fixture
+def small_panel(qtbot, look):
+    """The page in a window of 1280 x 800 with texts of twice the size."""
+    look("dark", 2.0)
+    widget = TrainingPanel(make_figure_view=FakeFigureView)
+    qtbot.addWidget(widget)
+    widget.resize(1120, 690)
+    widget.show()
+    widget.set_cohort(CLASSES, "AD 28, NC 28")
+    return widget
+
+
+def test_that_the_button_and_what_is_wrong_stay_in_sight_with_large_texts(small_panel, qtbot):
+    for button in (small_panel.train_button, small_panel.add_button):
+        assert is_in_sight(button)
+    small_panel.set_cohort(CLASSES, "AD 28, NC 28", cubes_refused="It needs whole volumes.")
+    check(small_panel, {"cnn3d"}, {"scratch"})
+    qtbot.waitUntil(lambda: is_in_sight(small_panel._refused))
+    assert small_panel._refused.text() == "It needs whole volumes."
+    assert is_in_sight(small_panel.train_button)
+
+
+def test_that_what_to_do_first_is_in_sight_with_large_texts(small_panel, qtbot):
+    small_panel.set_no_cohort()
+    qtbot.waitUntil(lambda: is_in_sight(small_panel._cohort_button))
+    assert is_in_sight(small_panel._empty_title)
+    assert is_in_sight(small_panel._empty_text)
+
+
+def test_that_a_run_comes_into_sight_with_the_button_that_stops_it(small_panel, qtbot):
+    small_panel.start_run(RunSettings(), CLASSES)
+    qtbot.waitUntil(lambda: is_in_sight(small_panel.live.stop_button))
+    assert is_in_sight(small_panel.live.title)
+    assert is_in_sight(small_panel.live.message)
+    small_panel.run_ended("failed", "The loss became not-a-number in epoch 7.")
+    qtbot.waitUntil(lambda: is_in_sight(small_panel.live.alert))
+
+
+def test_that_the_buttons_stand_below_the_queue_where_there_is_room(panel, qtbot):
+    queue, button = panel.queue, panel.train_button
+    assert button.mapTo(panel, QPoint()).y() > queue.mapTo(panel, QPoint()).y() + queue.height() - 1
+    assert button.mapTo(panel, QPoint()).x() < LEFT_WIDTH
+    panel.resize(700, 500)
+    qtbot.waitUntil(lambda: is_in_sight(button))
+    panel.resize(1280, 800)
+    qtbot.waitUntil(lambda: button.mapTo(panel, QPoint()).x() < LEFT_WIDTH)
+    assert button.parentWidget().parentWidget() is queue.parentWidget()

@@ -121,7 +121,7 @@ def test_that_a_table_of_labels_alone_says_what_it_needs(qtbot, window, tmp_path
     table.write_text("subject,class\nOAS1_0001,AD\n")
     drop(window, table)
     wait_until_idle(qtbot)
-    (text,) = texts_of_dialogs(window) or [window.cohort_panel._problem_text.text()]
+    (text,) = texts_of_dialogs(window) or [window.cohort_panel._problem.text()]
     assert "Drop it together with the folder" in text
 
 
@@ -141,7 +141,7 @@ def test_that_a_split_dropped_on_an_open_cohort_is_used(qtbot, window, trained):
 def test_that_a_split_without_a_cohort_says_to_open_one(qtbot, window, trained):
     drop(window, trained.by_subject / "split.csv")
     wait_until_idle(qtbot)
-    (text,) = texts_of_dialogs(window) or [window.cohort_panel._problem_text.text()]
+    (text,) = texts_of_dialogs(window) or [window.cohort_panel._problem.text()]
     assert "Open the cohort it is for first" in text
 
 

@@ -97,7 +97,7 @@ def test_that_umap_gives_a_plane_in_which_neighbours_stay_together(two_class_run
 
 def test_that_a_missing_umap_is_told_with_what_to_install(two_class_run, monkeypatch):
     monkeypatch.setattr(projection.importlib.util, "find_spec", lambda _name: None)
-    with pytest.raises(AnalysisError, match=r"pip install 'mri-fcl\[umap\]'"):
+    with pytest.raises(AnalysisError, match=r'pip install "mri-fcl\[umap\]"'):
         run_to_end(project(two_class_run, "umap"))
 
 

@@ -179,6 +179,21 @@ def test_that_a_moved_sum_is_said_not_to_be_conserved(two_class_run):
     assert null.conserved == "not conserved: it moved by up to 0.5"
 
 
+def test_that_rounding_under_adam_may_be_ten_times_that_under_sgd(build_run):
+    words = {}
+    for optimiser in ("sgd", "adam"):
+        run = build_run(optimiser=optimiser)
+        moved = run.fc_history.weight.copy()
+        deviation = moved[0].std()
+        for share in (5e-4, 5e-3, 5e-2):
+            moved[-1] = moved[0]
+            moved[-1, 0, 0] += share * deviation
+            null = softmax_null(replace_history(run, moved))
+            words[optimiser, share] = null.conserved.split(" to ")[0]
+    assert words["sgd", 5e-4] == words["adam", 5e-4] == words["adam", 5e-3] == "conserved"
+    assert words["sgd", 5e-3] == words["adam", 5e-2] == "not conserved: it moved by up"
+
+
 def test_that_a_badge_beside_every_scatter_says_whether_the_sum_is_conserved(build_run):
     kept, shrunk = build_run(), build_run(weight_decay=0.01)
     moved = kept.fc_history.weight.copy()
