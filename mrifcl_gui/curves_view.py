@@ -17,9 +17,11 @@ from PySide6.QtGui import (
     QPaintEvent,
     QPalette,
     QPen,
+    QResizeEvent,
     QShowEvent,
 )
 from PySide6.QtWidgets import (
+    QBoxLayout,
     QCheckBox,
     QGraphicsScene,
     QHBoxLayout,
@@ -121,6 +123,7 @@ class CurvesView(QWidget):
         self._timer.timeout.connect(self._on_redraw_due)
         self.loss_plot = _EpochPlot(self.tr("Loss (nat)"), self)
         self.accuracy_plot = _EpochPlot(self.tr("Accuracy (%)"), self, high=100.0)
+        self._head = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self._legend = _Legend(
             {
                 "train": self.tr("Training"),
@@ -245,7 +248,7 @@ class CurvesView(QWidget):
         layout.addWidget(self._alert)
         layout.addWidget(self._note)
 
-    def _build_head(self) -> QHBoxLayout:
+    def _build_head(self) -> QBoxLayout:
         label = QLabel(self.tr("Smoothing"), self)
         label.setBuddy(self.smoothing)
         self.smoothing.setRange(0, MOST_SMOOTHING)
@@ -259,15 +262,27 @@ class CurvesView(QWidget):
             self.tr("Shows small losses apart; a loss of 0 has no place on a log scale")
         )
         self.log_box.toggled.connect(self._on_look_changed)
-        head = QHBoxLayout()
-        head.setSpacing(8)
-        head.addWidget(self._legend, 1)
+        controls = QHBoxLayout()
         for widget in (label, self.smoothing, self.log_box):
-            head.addWidget(widget)
+            controls.addWidget(widget)
+        controls.setSpacing(8)
+        controls.addStretch(1)
+        self._head.setSpacing(8)
+        self._head.addWidget(self._legend, 1)
+        self._head.addLayout(controls)
         for plot in (self.loss_plot, self.accuracy_plot):
             plot.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
             plot.customContextMenuRequested.connect(self._on_menu_requested)
-        return head
+        return self._head
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Put the controls below the legend where both have no room side by side."""
+        super().resizeEvent(event)
+        controls = self._head.itemAt(1).sizeHint().width()
+        is_wide = self._legend.whole_width() + self._head.spacing() + controls <= self.width()
+        self._head.setDirection(
+            QBoxLayout.Direction.LeftToRight if is_wide else QBoxLayout.Direction.TopToBottom
+        )
 
     def _build_curves(self) -> None:
         self._curves = {
@@ -440,6 +455,10 @@ class _Look:
     fill: QColor
 
 
+# Of the legend, px: a line's sample with the space behind it, and from one line to the next.
+_SAMPLE, _GAP = 36, 24
+
+
 class _Legend(QWidget):
     """What the lines are, in one row above both plots, where it hides none of them."""
 
@@ -448,6 +467,7 @@ class _Legend(QWidget):
         self._names = names
         self._looks: dict[str, _Look] = {}
         self._hidden: set[str] = set()
+        self.setObjectName("legend")
         self.setAccessibleName(", ".join(names.values()))
         self.setFixedHeight(self.fontMetrics().height() + 4)
 
@@ -469,6 +489,15 @@ class _Legend(QWidget):
         (self._hidden.discard if visible else self._hidden.add)(key)
         self.update()
 
+    def whole_width(self) -> float:
+        """Return the width (px) at which every line's words are seen."""
+        advance = self.fontMetrics().horizontalAdvance
+        return 4 + sum(
+            _SAMPLE + advance(words) + _GAP
+            for key, words in self._names.items()
+            if key not in self._hidden
+        )
+
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw the samples and their words."""
         del event
@@ -487,9 +516,9 @@ class _Legend(QWidget):
                 paint_symbol(painter, look.symbol, centre, size=5, colour=look.fill)
             painter.setPen(self.palette().color(QPalette.ColorRole.WindowText))
             width = self.fontMetrics().horizontalAdvance(words)
-            area = QRectF(left + 36, 0, width + 4, self.height())
+            area = QRectF(left + _SAMPLE, 0, width + 4, self.height())
             painter.drawText(area, Qt.AlignmentFlag.AlignVCenter, words)
-            left += 36 + width + 24
+            left += _SAMPLE + width + _GAP
         painter.end()
 
 

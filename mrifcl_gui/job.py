@@ -126,7 +126,10 @@ class Job(QThread):
     def run(self) -> None:
         """Drive the operation; the only code of this class that is not in the window's thread."""
         try:
-            result = self._drive()
+            try:
+                result = self._drive()
+            finally:
+                give_back_memory()  # before anybody hears of the end
         except MriFclError as error:
             self._outcome = ("failed", error)
             self.failed.emit(error)
@@ -141,8 +144,6 @@ class Job(QThread):
             else:
                 self._outcome = ("succeeded", result)
                 self.succeeded.emit(result)
-        finally:
-            give_back_memory()
 
     def _on_finished(self) -> None:
         _held.discard(self)

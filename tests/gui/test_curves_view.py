@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QApplication, QWidget
 
 from core.progress import BatchDone, EpochMetrics
 from core.run_folder import History
@@ -175,3 +175,18 @@ def test_that_the_curves_are_copied_and_exported_from_their_menu(view, qtbot, tm
     text = (tmp_path / "curves.csv").read_text()
     assert "Training" in text
     assert "Validation" in text
+
+
+def test_that_the_legend_keeps_its_words_where_there_is_little_room(qtbot):
+    view = CurvesView()
+    qtbot.addWidget(view)
+    view.start(10)
+    view.resize(1200, 400)
+    view.show()
+    qtbot.waitExposed(view)
+    legend = view.findChild(QWidget, "legend")
+    assert legend.width() >= legend.whole_width()
+    assert view.log_box.mapTo(view, QPoint(0, 0)).y() < legend.height()
+    view.resize(round(legend.whole_width()) + 20, 400)
+    qtbot.waitUntil(lambda: view.log_box.mapTo(view, QPoint(0, 0)).y() >= legend.height())
+    assert legend.width() >= legend.whole_width()
