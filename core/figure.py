@@ -290,20 +290,19 @@ class Table:
 def _rows_of(layer: Layer) -> Sequence[tuple[Any, ...]]:
     if isinstance(layer, Scatter):
         ids = layer.ids or ("",) * len(layer.x)
-        return [(name, x, y, None, None) for name, x, y in zip(ids, layer.x, layer.y, strict=True)]
+        points = zip(ids, _plain(layer.x), _plain(layer.y), strict=True)
+        return [(name, x, y, None, None) for name, x, y in points]
     if isinstance(layer, Curve | Bars):
-        return [("", x, y, None, None) for x, y in zip(layer.x, layer.y, strict=True)]
+        ends = zip(_plain(layer.x), _plain(layer.y), strict=True)
+        return [("", x, y, None, None) for x, y in ends]
     if isinstance(layer, Band):
-        return [
-            ("", x, None, low, high)
-            for x, low, high in zip(layer.x, layer.low, layer.high, strict=True)
-        ]
+        sides = zip(_plain(layer.x), _plain(layer.low), _plain(layer.high), strict=True)
+        return [("", x, None, low, high) for x, low, high in sides]
     if isinstance(layer, HeatMap):
-        values = np.asarray(layer.values)
         return [
-            (f"{row} / {column}", j, values[i, j], None, None)
-            for i, row in enumerate(layer.rows)
-            for j, column in enumerate(layer.columns)
+            (f"{row} / {column}", j, value, None, None)
+            for row, values in zip(layer.rows, _plain(layer.values), strict=True)
+            for j, (column, value) in enumerate(zip(layer.columns, values, strict=True))
         ]
     return [*_cells(layer.pixels, "row"), *_cells(layer.overlay, layer.overlay_name + ", row")]
 
@@ -312,9 +311,13 @@ def _cells(values: Array | None, word: str) -> list[tuple[Any, ...]]:
     """Return a row for each cell of a picture or of the map over it, at its own size."""
     if values is None:
         return []
-    array = np.asarray(values)
-    return [
-        (f"{word} {i}", j, array[i, j], None, None)
-        for i in range(array.shape[0])
-        for j in range(array.shape[1])
-    ]
+    rows: list[tuple[Any, ...]] = []
+    for i, line in enumerate(_plain(values)):
+        name = f"{word} {i}"
+        rows += [(name, j, value, None, None) for j, value in enumerate(line)]
+    return rows
+
+
+def _plain(values: Any) -> list[Any]:  # noqa: ANN401 - an array, or what makes one
+    """Return numbers of Python: numpy's own, taken one by one, cost ten times as much."""
+    return list(np.asarray(values).tolist())

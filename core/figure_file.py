@@ -75,7 +75,8 @@ def write_in_steps(
         _check_suffix(path, FORMATS)
     contents: dict[str, bytes] = {}
     for suffix, content in _drawn(figure, formats, width_mm=width_mm, dpi=dpi):
-        contents[suffix] = content
+        if suffix:
+            contents[suffix] = content
         yield progress or Progress(f"Drawing {figure.name}", len(contents), len(formats))
     for path, suffix in zip(paths, formats, strict=True):
         atomic_file.write_bytes(path, contents[suffix])
@@ -111,13 +112,17 @@ def figure_contents(
 def _drawn(
     figure: Figure, formats: Sequence[str], *, width_mm: float, dpi: int
 ) -> Iterator[tuple[str, bytes]]:
-    """Give each format and its file's bytes as soon as it is there."""
+    """Give each format and its file's bytes as soon as it is there, and nothing in between."""
     if "csv" in formats:
-        table = figure.table()
-        yield "csv", text_file.csv_text(table.columns, table.rows).encode()
+        table, text = figure.table(), ""
+        for part in text_file.csv_parts(table.columns, table.rows):
+            text += part
+            yield "", b""
+        yield "csv", text.encode()
     if {"png", "svg"} & set(formats):
         with matplotlib_settings():
             drawing = draw_figure(figure, width_mm=width_mm)
+        yield "", b""
     # The settings are set anew each time: they are the process's, and others draw meanwhile.
     if "svg" in formats:
         with matplotlib_settings():
