@@ -556,7 +556,9 @@ def test_that_the_window_does_not_lose_references_to_none(qtbot):
 
 
 @pytest.mark.slow
-def test_that_the_window_stays_alive_while_a_cohort_is_opened_and_trained(qtbot, window, trained):
+def test_that_the_window_stays_alive_while_a_cohort_is_opened_and_trained(
+    qtbot, window, trained, request
+):
     # CPU time of the window's own thread between two beats: what other programs of a busy
     # computer take makes that no longer.
     gaps, last = [], [time.thread_time()]
