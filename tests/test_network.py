@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import ipaddress
 import json
 import os
 import socket
@@ -94,6 +95,14 @@ def test_that_this_machine_can_be_reached():
         urllib.request.urlopen(server.url("x"), timeout=5) as answer,
     ):
         assert answer.read() == b"weights"
+
+
+@pytest.mark.parametrize(
+    ("address", "is_own"),
+    [("127.0.0.1", True), ("192.0.2.1", False), ("224.0.0.1", False), ("2001:db8::1", False)],
+)
+def test_that_an_address_is_this_machines_own_only_where_it_can_be_bound(address, is_own):
+    assert refuse._is_of_this_machine(ipaddress.ip_address(address)) is is_own
 
 
 def imports_of(path):

@@ -67,9 +67,24 @@ def _is_own(name):
     if name in _OWN_NAMES or name == _own_name():
         return True
     try:
-        return ipaddress.ip_address(name.partition("%")[0]).is_loopback
+        address = ipaddress.ip_address(name.partition("%")[0])
     except ValueError:
         return False
+    return address.is_loopback or _is_of_this_machine(address)
+
+
+def _is_of_this_machine(address):
+    """Tell whether an address is one of this machine's own: only such a one can be bound.
+
+    A process of Ray listens at it.
+    """
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as tried:
+            tried.bind((str(address), 0))
+    except OSError:
+        return False
+    return not address.is_multicast
 
 
 def _own_name():
