@@ -7,6 +7,7 @@ ResNet-101 (batch 16) on a CPU that is 10 to 20 % (`benchmarks/training.py` show
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ def _resident() -> int:
         pages = int(_STATM.read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):
         return 0
-    return pages * 4096
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _c_library() -> Any:  # noqa: ANN401 - ctypes has no type for it

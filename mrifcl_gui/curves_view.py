@@ -155,6 +155,7 @@ class CurvesView(QWidget):
         for plot in (self.loss_plot, self.accuracy_plot):
             plot.set_epochs(self._epochs)
         self._legend.set_visible("running_loss", True)
+        self._arrange_head()
         self._pointed_at = math.inf
         self._mark_dirty()
 
@@ -180,6 +181,7 @@ class CurvesView(QWidget):
         self.start(int(history.epoch.max()) if len(history.epoch) else 1)
         # Batches are not kept on disk, so they need no place in the legend.
         self._legend.set_visible("running_loss", False)
+        self._arrange_head()
         self.add_history(history)
 
     def add_history(self, history: History) -> None:
@@ -278,6 +280,9 @@ class CurvesView(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Put the controls below the legend where both have no room side by side."""
         super().resizeEvent(event)
+        self._arrange_head()
+
+    def _arrange_head(self) -> None:
         controls = self._head.itemAt(1).sizeHint().width()
         is_wide = self._legend.whole_width() + self._head.spacing() + controls <= self.width()
         self._head.setDirection(

@@ -37,11 +37,6 @@ ODD_NAME = "Prüfung 日本 & more"
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="of a Linux desktop")
 
 
-def of_the_built(test):
-    """Mark a test of the built application; one worker builds it and has all of them."""
-    return pytest.mark.slow(pytest.mark.xdist_group("packaging")(test))
-
-
 @pytest.fixture(scope="module")
 def bundle():
     spec = importlib.util.spec_from_file_location("bundle", PACKAGING / "bundle.py")
@@ -393,7 +388,7 @@ def processes_of(program):
     return found
 
 
-@of_the_built
+@pytest.mark.slow
 @on_linux
 def test_that_the_application_passes_its_own_test_and_opens_one_window(
     built, environment, tmp_path
@@ -434,7 +429,7 @@ def test_that_the_application_passes_its_own_test_and_opens_one_window(
     assert processes_of(built) == {}
 
 
-@of_the_built
+@pytest.mark.slow
 @on_linux
 def test_that_the_application_runs_as_one_process_until_it_is_ended(built, environment, tmp_path):
     (tmp_path / "empty").mkdir()
@@ -450,7 +445,7 @@ def test_that_the_application_runs_as_one_process_until_it_is_ended(built, envir
     assert list((tmp_path / "empty").iterdir()) == []
 
 
-@of_the_built
+@pytest.mark.slow
 @on_linux
 @pytest.mark.parametrize(("arguments", "status"), [("--version", 0), ("train --no", 2)])
 def test_that_the_application_runs_without_streams(built, environment, arguments, status):

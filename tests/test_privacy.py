@@ -20,9 +20,6 @@ from core.data.cohort import load_cohort
 from mrifcl_gui.report_pdf import print_page
 from tests.canary_study import CANARY, NEEDLES, write_study, write_table
 
-# What all of them share takes long: it is made once, by one worker.
-pytestmark = pytest.mark.xdist_group("privacy")
-
 TINY_OPTIONS = (
     *("--network", "cnn2d", "--regime", "scratch", "--epochs", "1", "--size", "16"),
     *("--count", "3", "--batch", "8", "--cnn-width", "2", "--cnn-features", "4"),

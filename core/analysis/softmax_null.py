@@ -229,11 +229,13 @@ def _conserved_text(run: Run, drift: float, deviation: float) -> str:
     if run.settings.training.weight_decay > 0:
         return "not conserved: weight decay"
     is_adam = run.settings.training.optimiser == "adam"
-    if is_adam and len(run.classes) > 2:
-        # Each weight's step is its gradient over its own size: K steps no longer sum to zero.
-        # For K = 2 the two gradients are opposite, and so are Adam's steps.
-        return f"not conserved: Adam, K = {len(run.classes)}"
-    if drift <= (_DRIFT_TOLERANCE_ADAM if is_adam else _DRIFT_TOLERANCE) * deviation:
+    is_pair = len(run.classes) == 2
+    # For K = 2 the two gradients are opposite, and so are Adam's steps.
+    tolerance = _DRIFT_TOLERANCE_ADAM if is_adam and is_pair else _DRIFT_TOLERANCE
+    if drift <= tolerance * deviation:
         # Rounded up to a power of ten, so that the sentence is a bound.
         return f"conserved to 1e{math.ceil(math.log10(drift))}"
+    if is_adam and not is_pair:
+        # Each weight's step is its gradient over its own size: K steps no longer sum to zero.
+        return f"not conserved: Adam, K = {len(run.classes)}"
     return f"not conserved: it moved by up to {drift:.2g}"

@@ -16,9 +16,6 @@ from PIL import Image
 import main
 from tests.tiny_cohort import make_folder, make_volumes
 
-# What all of them share takes long: it is made once, by one worker.
-pytestmark = pytest.mark.xdist_group("cli")
-
 TINY = [
     "--network",
     "cnn2d",

@@ -13,9 +13,6 @@ from core.data.volume import load_volume
 from core.errors import CohortError, SettingsError
 from core.progress import Progress, run_to_end
 
-# What all of them share takes long: it is made once, by one worker.
-pytestmark = pytest.mark.xdist_group("phantom")
-
 PER_CLASS = 7
 
 
