@@ -28,7 +28,7 @@ from typing import Any, BinaryIO, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from core import errors
+from core import array_file, errors
 from core.errors import MriFclError
 from core.process_start import own_command
 
@@ -51,7 +51,6 @@ _LONGEST_HEAD_BYTES = 64 * 1024**2
 _LONGEST_TEXT = 2000
 _PLAIN_KINDS = "biuf"
 _MAX_AXES = 8
-_BLOCK_BYTES = 1 << 20
 
 Reason = Literal["timeout", "memory", "crashed"]
 _REASON_TEXTS: dict[Reason, str] = {
@@ -291,22 +290,9 @@ def _read_arrays(
         if bytes_left < 0:
             raise MemoryError
         array = np.empty(sizes, dtype=dtype)
-        _fill(stream, array)
+        array_file.fill(stream, array)
         arrays[str(name)] = array
     return arrays
-
-
-def _fill(stream: BinaryIO, array: NDArray[Any]) -> None:
-    """Read straight into the array's memory, without a second copy."""
-    if array.size == 0:
-        return
-    view = array.reshape(-1).view(np.uint8).data
-    done = 0
-    while done < len(view):
-        n_read = stream.readinto(view[done : done + _BLOCK_BYTES])  # type: ignore[attr-defined]
-        if not n_read:
-            raise EOFError("a child ended before its answer did")
-        done += n_read
 
 
 def is_child_call(arguments: list[str]) -> bool:

@@ -14,8 +14,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from core import atomic_file
+from core import array_file, atomic_file
 from core.analysis.features import By, subject_means
+from core.array_file import ArrayFileError
 from core.child_process import ChildCall, ChildError
 from core.errors import AnalysisError
 from core.missing_package import how_to_add
@@ -253,16 +254,16 @@ def _cache_file(run: Run, payload: dict[str, Any], features: Features) -> Path:
 def _kept(path: Path, n: int) -> Floats | None:
     """Return the kept plane; None where there is none, or none that can be read."""
     try:
-        with np.load(path, allow_pickle=False) as data:
-            points = np.asarray(data["points"], dtype=np.float64)
-    except Exception:  # noqa: BLE001 - numpy and zipfile raise all kinds; it is computed again
+        (points,) = array_file.read_arrays(path, ("points",))
+    except (OSError, ArrayFileError):
         return None
-    return points if points.shape == (n, 2) and np.isfinite(points).all() else None
+    fits = points.dtype == np.float64 and points.shape == (n, 2)
+    return points if fits and np.isfinite(points).all() else None
 
 
 def _keep(path: Path, points: Floats) -> None:
     out = io.BytesIO()
-    np.savez(out, points=points)
+    array_file.write_arrays(out, {"points": points})
     # A folder that cannot be written only costs the time next time.
     with contextlib.suppress(OSError):
         path.parent.mkdir(exist_ok=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import zipfile
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -19,7 +18,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from core import atomic_file, text_file
+from core import array_file, atomic_file, text_file
+from core.array_file import ArrayFileError
 from core.config import CubeSettings, Cut
 from core.data.cohort import Cohort, Scan
 from core.data.cubes import cut_scan, require_volumes
@@ -161,7 +161,7 @@ def _build_cache(
         text_file.write_json(folder / "index.json", dict(zip(_INDEX_COLUMNS, columns, strict=True)))
         for piece in pieces:
             piece.path.unlink(missing_ok=True)
-    return _slice_set(np.load(folder / "pixels.npy", mmap_mode="r"), rows, cohort.classes)
+    return _slice_set(array_file.map_array(folder / "pixels.npy"), rows, cohort.classes)
 
 
 def _require_few(changed: Sequence[Scan], n_scans: int, most_changed: float) -> None:
@@ -219,17 +219,15 @@ def _cut_one(cohort: Cohort, scan: Scan, store: Path, settings: Cut) -> _Piece:
         return _Piece(scan, path, stored[1])
     cut = cut_scan(cohort, scan, settings)
     with atomic_file.replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, pixels=cut.pixels, numbers=cut.numbers)
+        array_file.write_arrays(file, {"pixels": cut.pixels, "numbers": cut.numbers})
     return _Piece(scan, path, cut.numbers)
 
 
 def _read_piece(path: Path, settings: Cut) -> tuple[NDArray[np.uint8], NDArray[np.int64]] | None:
     """Return the pixels and numbers of a stored scan; None if it is not there or damaged."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            # Reading a member to its end compares its checksum.
-            pixels, numbers = stored["pixels"], stored["numbers"]
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+        pixels, numbers = array_file.read_arrays(path, ("pixels", "numbers"))
+    except (OSError, ArrayFileError):
         return None
     fits = pixels.dtype == np.uint8 and pixels.shape == (len(numbers), *_item_shape(settings))
     return (pixels, numbers) if fits else None
@@ -244,9 +242,8 @@ def _join_pieces(
 ) -> Operation[None]:
     """Write one array of all pieces; a single scan at a time is in memory."""
     shape = (sum(len(piece.numbers) for piece in pieces), *_item_shape(settings))
-    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     with atomic_file.replacing(path) as temporary, temporary.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
+        array_file.write_head(file, np.dtype(np.uint8), shape)
         for done, piece in enumerate(pieces):
             if done % 20 == 0:
                 yield Progress("Storing slices", done, len(pieces))
@@ -264,10 +261,10 @@ def _pixels_of(cohort: Cohort, piece: _Piece, settings: Cut) -> NDArray[np.uint8
 def _open_cache(folder: Path, classes: tuple[str, ...]) -> SliceSet | None:
     try:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        pixels = np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False)
+        pixels = array_file.map_array(folder / "pixels.npy")
         rows = list(zip(*(index[name] for name in _INDEX_COLUMNS), strict=True))
         slices = _slice_set(pixels, rows, classes)
-    except (OSError, EOFError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     fits = pixels.ndim in (3, 4) and pixels.dtype == np.uint8 and len(rows) == len(pixels)
     return slices if fits and slices.label.max() < len(classes) else None

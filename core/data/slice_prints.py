@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core import atomic_file
+from core import array_file, atomic_file
+from core.array_file import ArrayFileError
 from core.data.picture_hash import HASH_BITS, SMALLEST_PICTURE, hash_pictures
 from core.data.slices import SliceSet
 from core.progress import Operation, Progress
@@ -111,12 +111,12 @@ def _stamp(pixels: Path, count: int) -> NDArray[np.int64] | None:
 
 def _read(path: Path, stamp: NDArray[np.int64]) -> SlicePrints | None:
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            if not np.array_equal(stored["stamp"], stamp):
-                return None
-            prints = SlicePrints(stored["digest"], stored["hash"])
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+        found, digest, hashes = array_file.read_arrays(path, ("stamp", "digest", "hash"))
+    except (OSError, ArrayFileError):
         return None
+    if not np.array_equal(found, stamp):
+        return None
+    prints = SlicePrints(digest, hashes)
     count = int(stamp[1])
     fits = prints.digest.shape == (count,) and prints.hash.shape[0] in (0, count)
     return prints if fits else None
@@ -124,4 +124,5 @@ def _read(path: Path, stamp: NDArray[np.int64]) -> SlicePrints | None:
 
 def _write(path: Path, stamp: NDArray[np.int64], prints: SlicePrints) -> None:
     with atomic_file.replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, stamp=stamp, digest=prints.digest, hash=prints.hash)
+        arrays = {"stamp": stamp, "digest": prints.digest, "hash": prints.hash}
+        array_file.write_arrays(file, arrays)

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import atomic_file, config
+from core import array_file, atomic_file, config
+from core.array_file import ArrayFileError
 from core.config import RunSettings
 from core.data.split import split_words
 from core.errors import RunError, SettingsError
@@ -308,13 +309,12 @@ class Run:
     def _arrays(self, file: str, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         path = self.path / file
         try:
-            with path.open("rb") as file_object, np.load(file_object, allow_pickle=False) as data:
-                return {name: data[name] for name in names}
+            return dict(zip(names, array_file.read_arrays(path, names), strict=True))
         except FileNotFoundError:
             raise RunError(
                 f"Run '{self.name}' has no {file} yet. Let its training end, or resume it."
             ) from None
-        except Exception as error:  # numpy and zipfile raise all kinds on damaged bytes
+        except (OSError, ArrayFileError) as error:
             raise RunError(
                 f"'{file}' of run '{self.name}' is damaged. Resume the run to write it "
                 "again, or restore the file from a copy."

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import atomic_file, config, text_file
+from core import array_file, atomic_file, config, text_file
 from core.config import RunSettings
 from core.errors import RunError
 from core.run_folder.arrays import (
@@ -200,7 +200,7 @@ class RunWriter:
     def _write_arrays(self, file: str, arrays: dict[str, NDArray[Any]]) -> None:
         # First in memory: numpy puts its own words over those of a disk that is full.
         out = io.BytesIO()
-        np.savez(out, **arrays)  # type: ignore[arg-type]
+        array_file.write_arrays(out, arrays)
         atomic_file.write_bytes(self.path / file, out.getvalue())
 
 

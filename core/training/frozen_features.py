@@ -16,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from core import atomic_file
+from core import array_file, atomic_file
+from core.array_file import ArrayFileError
 from core.config import RunSettings
 from core.progress import Notice, Operation, Progress
 from core.training.augmentation import augmentation_of
@@ -137,12 +138,10 @@ def _add(digest: hashlib._Hash, array: NDArray[np.generic]) -> None:
 
 def _read(path: Path, n: int) -> NDArray[np.float32] | None:
     try:
-        # A zip, unlike a bare array, has a sum that is checked while it is read.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            features: NDArray[np.float32] = stored["features"]
+        (features,) = array_file.read_arrays(path, ("features",))
     except FileNotFoundError:
         return None
-    except Exception:  # noqa: BLE001 - numpy and zipfile raise all kinds on damaged bytes
+    except (OSError, ArrayFileError):
         logger.warning("stored features are damaged and are computed again")
         return None
     is_whole = len(features) == n and features.dtype == np.float32
@@ -152,4 +151,4 @@ def _read(path: Path, n: int) -> NDArray[np.float32] | None:
 def _write(path: Path, features: NDArray[np.float32]) -> None:
     path.parent.mkdir(exist_ok=True)
     with atomic_file.replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, features=features)
+        array_file.write_arrays(file, {"features": features})

@@ -15,21 +15,20 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from core import atomic_file
+from core import array_file, atomic_file
 from core.analysis.activation_map import Letters, Method, SliceMaps
 from core.analysis.cube_planes import PLANES, CubeMaps, planes_through
+from core.array_file import ArrayFileError
 from core.data.cohort import Cohort, Scan
 from core.data.cubes import cut_scan
 from core.data.slice_cache import ready_slices
@@ -364,7 +363,9 @@ class _MapCache:
             try:
                 path = self._path(key)
                 with atomic_file.replacing(path) as temporary, temporary.open("wb") as file:
-                    _save(file, {"number": numbers, **dict(zip(_ARRAYS, arrays, strict=True))})
+                    array_file.write_arrays(
+                        file, {"number": numbers, **dict(zip(_ARRAYS, arrays, strict=True))}
+                    )
             except OSError as error:
                 logger.info("maps are not kept: %s", error.strerror)
                 return
@@ -392,14 +393,11 @@ class _MapCache:
         side, n_classes = self._run.settings.cut.size, len(self._run.classes)
         n_axes = 3 if self._run.settings.sees_cubes else 2
         try:
-            with (
-                self._path(key).open("rb") as file,
-                np.load(file, allow_pickle=False) as stored,
-            ):
-                parts = [stored[name] for name in ("number", *_ARRAYS)]
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+            numbers, pixels, maps, logits = array_file.read_arrays(
+                self._path(key), ("number", *_ARRAYS)
+            )
+        except (OSError, ArrayFileError):
             return {}
-        numbers, pixels, maps, logits = parts
         n = len(numbers)
         fits = (
             pixels.shape == (n, *(side,) * n_axes)
@@ -425,10 +423,6 @@ class _MapCache:
         ]
         name = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
         return self._run.path / CACHE_FOLDER / "maps" / f"{name}.npz"
-
-
-def _save(file: IO[bytes], arrays: dict[str, NDArray[Any]]) -> None:
-    np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 def _network_stamp(run: Run) -> list[object]:
