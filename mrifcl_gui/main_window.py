@@ -382,7 +382,7 @@ class MainWindow(QMainWindow):
         self.statusBar().showMessage(text, SAID_MS)
 
     def _on_recent(self, path: Path) -> None:
-        self.session.open_recent(path)
+        self.session.open_paths([path])
 
     def _on_paths_dropped(self, paths: list[Path]) -> None:
         if self.is_complete:

@@ -155,13 +155,13 @@ class Session(QObject):
     # Opening
 
     def open_paths(self, paths: list[Path]) -> None:
-        """Open what was dropped: runs, a cohort (or both); look at folders of scans."""
-        self._open_found(find_openable(paths[:MOST_DROPPED]))
+        """Open what was chosen: runs, a cohort (or both); look at folders of scans.
 
-    def open_recent(self, path: Path) -> None:
-        """Open what was open before; its drive may take a minute to say that it is gone."""
-        title = self.tr("Looking for {0}").format(path.name)
-        job = self.start(title, lambda: finished(find_openable([path])), self._open_found)
+        In a job: a drive that is gone may take a minute to say so.
+        """
+        paths = paths[:MOST_DROPPED]
+        title = self.tr("Looking for {0}").format(paths[0].name)
+        job = self.start(title, lambda: finished(find_openable(paths)), self._open_found)
         job.loses_nothing = True
 
     def _open_found(self, found: Openable) -> None:

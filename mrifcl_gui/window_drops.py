@@ -12,7 +12,7 @@ from core import config
 from core.data.cohort import COHORT_FILE
 from core.data.table_kind import TABLE_SUFFIXES, TableKind, table_kind
 from core.errors import MriFclError
-from core.progress import Operation, Progress
+from core.progress import Operation, Progress, finished
 from core.run_folder import RECORD_FILE
 from mrifcl_gui.session import MOST_DROPPED, Session
 from mrifcl_gui.training_panel import TrainingPanel
@@ -28,15 +28,16 @@ class Dropped:
     folders: tuple[Path, ...] = ()  # scans, cohorts, runs, or their record files
     weights: tuple[Path, ...] = ()
     tables: tuple[Path, ...] = ()
-    others: tuple[Path, ...] = ()
+    fault: str = ""  # what is said of those that are of no use
 
 
 def sort_dropped(paths: Sequence[Path]) -> Dropped:
-    """Sort ``paths`` by what can be done with them."""
+    """Sort ``paths`` by what can be done with them; it waits for a drive that does not answer."""
     sorted_: dict[str, list[Path]] = {"folders": [], "weights": [], "tables": [], "others": []}
     for path in paths[:MOST_DROPPED]:
         sorted_[_kind_of(path)].append(path)
-    return Dropped(**{kind: tuple(found) for kind, found in sorted_.items()})
+    fault = _of_no_use(sorted_.pop("others"), len(paths))
+    return Dropped(**{kind: tuple(found) for kind, found in sorted_.items()}, fault=fault)
 
 
 class WindowDrops(QObject):
@@ -61,20 +62,24 @@ class WindowDrops(QObject):
 
     def take(self, paths: Sequence[Path]) -> None:
         """Do what each of ``paths`` is for."""
-        dropped = sort_dropped(paths)
+        title = self.tr("Looking at what was dropped")
+        job = self._session.start(title, lambda: finished(sort_dropped(paths)), self._on_sorted)
+        job.loses_nothing = True
+
+    def _on_sorted(self, dropped: Dropped) -> None:
         if len(dropped.weights) > 1:
             self._refuse(self.tr("Drop one weights file at a time: a run starts from one."))
         elif dropped.weights:
             self._take_weights(dropped.weights[0])
         if dropped.folders and len(dropped.tables) == 1:
             self._take_labelled(dropped.folders, dropped.tables[0])
-            dropped = Dropped(others=dropped.others)
-        if dropped.folders:
-            self._session.open_paths(list(dropped.folders))
-        for table in dropped.tables:
-            self._look_at(table)
-        if dropped.others or len(paths) > MOST_DROPPED:
-            self._refuse(_of_no_use(dropped.others, len(paths)))
+        else:
+            if dropped.folders:
+                self._session.open_paths(list(dropped.folders))
+            for table in dropped.tables:
+                self._look_at(table)
+        if dropped.fault:
+            self._refuse(dropped.fault)
 
     def _take_weights(self, path: Path) -> None:
         editor = self._training.form.editor("weights")
@@ -132,8 +137,11 @@ class WindowDrops(QObject):
 
 
 def _kind_of(path: Path) -> str:
-    if path.is_dir() or path.name in (RECORD_FILE, COHORT_FILE):
-        return "folders"
+    try:
+        if path.is_dir() or path.name in (RECORD_FILE, COHORT_FILE):
+            return "folders"
+    except OSError:
+        return "folders"  # opening it says what is the matter
     suffix = path.suffix.lower()
     if suffix in WEIGHTS_SUFFIXES:
         return "weights"

@@ -19,12 +19,13 @@ from torch import Tensor, nn
 from core.config import RunSettings
 from core.errors import TrainingError
 from core.progress import BatchDone, EpochMetrics, Event, Notice, Operation
+from core.training.batch_norm_statistics import recompute_batch_norm
 from core.training.checkpoint import BEST_FILE, save_checkpoint, save_network
 from core.training.dataset import Drawn, balanced_order, batch_bounds, draws_of, epoch_order
 from core.training.devices import bytes_in_use
 from core.training.evaluate import accuracy, evaluate, extract_features, mean_cross_entropy
 from core.training.memory import is_out_of_memory
-from core.training.regime import recompute_batch_norm, set_training_mode
+from core.training.regime import set_training_mode
 from core.training.rescue import kept
 from core.training.short_memory import free_what_can_be
 from core.training.state import Training
@@ -67,7 +68,8 @@ def train_epochs(training: Training) -> Operation[None]:
                 training.network,
                 training.slice_feed,
                 data.split.rows_of("train"),
-                batch=settings.batch,
+                training.engine.device,
+                at_once=training.evaluated_at_once,
                 seed=settings.training.seed,
             )
         logits = yield from evaluate(

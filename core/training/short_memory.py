@@ -11,6 +11,8 @@ from core.errors import TrainingError
 from core.training.devices import give_memory_back
 from core.training.feed import Feed
 
+_COUNTED = {1: "one slice", 2: "two slices"}
+
 
 @dataclass
 class AtOnce:
@@ -24,7 +26,7 @@ class AtOnce:
 
     most: int
 
-    def halve(self, feed: Feed, device: torch.device, *, what: str) -> str:
+    def halve(self, feed: Feed, device: torch.device, *, what: str, least: int = 1) -> str:
         """Let half as many go through at once, and free what can be; return what to say of it.
 
         Call it outside of the ``except`` block: until that is left, the traceback holds tensors.
@@ -32,22 +34,22 @@ class AtOnce:
         Raises
         ------
         TrainingError
-            If it was one slice at a time already.
+            If it was ``least`` at a time already.
         """
         free_what_can_be(device)
         if said := feed.use_less_memory():
             return said
-        if self.most == 1:
+        if self.most <= least:
             raise TrainingError(
-                f"{what}: the device ran out of memory with one slice at a time. Everything up to "
-                "the last whole epoch is kept. Close other programs and resume the run, or train "
-                "anew with a smaller network."
+                f"{what}: the device ran out of memory with {_COUNTED[least]} at a time. "
+                "Everything up to the last whole epoch is kept. Close other programs and resume "
+                "the run, or train anew with a smaller network."
             )
         self.most = (self.most + 1) // 2
         return (
             f"{what}: the device ran out of memory. From here on, what is only measured goes "
             f"through {self.most} slices at a time; that may change the last digits of logits and "
-            "features, and nothing else."
+            "features, recomputed batch-norm statistics, and nothing else."
         )
 
 

@@ -154,6 +154,7 @@ def test_that_a_plain_file_is_refused_in_a_dialog_of_plain_words(qtbot, window, 
     file = tmp_path / "notes.txt"
     file.write_text("no scan")
     assert drop(window, local(file))
+    wait_until_idle(qtbot)
     box = dialogs(window)[0]
     assert "'notes.txt' is no folder" in box.text()
     assert not box.detailedText()

@@ -100,7 +100,18 @@ def test_that_a_dead_drive_holds_one_thread_however_often_it_is_asked_for(qtbot,
     assert drive.asked[-1] == Path("later")
 
 
-def test_that_a_click_on_recent_work_does_not_wait_for_its_drive(qtbot, window, monkeypatch):
+@pytest.mark.parametrize(
+    "open_it",
+    [
+        lambda window, path: window.cohort_panel.recent_chosen.emit(path),
+        lambda window, path: window.drops.take([path]),
+        lambda window, path: window.session.open_paths([path]),
+    ],
+    ids=["recent", "dropped", "chosen"],
+)
+def test_that_the_window_does_not_wait_for_the_drive_of_what_is_opened(
+    qtbot, window, monkeypatch, open_it
+):
     path, comes_back, threads = Path("/drive/far.mrifcl"), threading.Event(), []
 
     def is_run(_path):
@@ -108,14 +119,19 @@ def test_that_a_click_on_recent_work_does_not_wait_for_its_drive(qtbot, window, 
         comes_back.wait(20)
         raise OSError(errno.EIO, "Input/output error")
 
+    def is_dir(asked):
+        return is_run(asked) if asked == path else real_is_dir(asked)
+
+    real_is_dir = Path.is_dir
     monkeypatch.setattr(openable, "is_run", is_run)
+    monkeypatch.setattr(Path, "is_dir", is_dir)
     began = time.monotonic()
-    window.cohort_panel.recent_chosen.emit(path)
+    open_it(window, path)
     assert time.monotonic() - began < 0.5
     qtbot.waitUntil(lambda: bool(threads))
-    assert threads[0] is not threading.main_thread()
     comes_back.set()
     qtbot.waitUntil(lambda: bool(window.problems))
+    assert threading.main_thread() not in threads
     assert str(window.problems[0]) == (
         "'far.mrifcl' cannot be reached (Input/output error). Connect its drive again, or look "
         "whether you may read it."
@@ -126,7 +142,7 @@ def test_that_a_click_on_recent_work_does_not_wait_for_its_drive(qtbot, window, 
 
 
 def test_that_recent_work_that_is_gone_is_told_in_words(qtbot, window, tmp_path):
-    window.session.open_recent(tmp_path / "gone.mrifcl")
+    window.session.open_paths([tmp_path / "gone.mrifcl"])
     qtbot.waitUntil(lambda: bool(window.problems))
     assert "There is no 'gone.mrifcl'" in str(window.problems[0])
     for box in window.findChildren(QMessageBox):

@@ -139,9 +139,10 @@ def test_that_a_run_that_has_gone_does_not_hide_the_others(qtbot, session, train
     ],
 )
 def test_that_what_cannot_be_opened_is_refused_in_plain_words(
-    session, tmp_path, problems, make, words
+    qtbot, session, tmp_path, problems, make, words
 ):
     session.open_paths(make(tmp_path))
+    wait_until_idle(qtbot)
     assert len(problems) == 1
     assert isinstance(problems[0], MriFclError)
     assert words in str(problems[0])
@@ -157,11 +158,12 @@ def test_that_class_folders_of_different_places_make_one_cohort(qtbot, session, 
     assert {name: count["subjects"] for name, count in counts.items()} == {"AD": 3, "NC": 3}
 
 
-def test_that_ten_thousand_dropped_files_are_refused_at_once(session, tmp_path, problems):
+def test_that_ten_thousand_dropped_files_are_refused_at_once(qtbot, session, tmp_path, problems):
     paths = [tmp_path / f"{i}.dcm" for i in range(10_000)]
     began = time.monotonic()
     session.open_paths(paths)
     assert time.monotonic() - began < 0.1
+    wait_until_idle(qtbot)
     assert len(problems) == 1
 
 

@@ -58,9 +58,9 @@ def test_that_a_weights_file_dropped_on_any_place_is_what_training_starts_from(
     file.write_bytes(b"12345678")
     window.go_to(place)
     drop(window, file)
+    wait_until_idle(qtbot)
     assert in_front(window) == "train"
     assert window.training_panel.form.editor("weights").text() == str(file)
-    wait_until_idle(qtbot)
 
 
 def test_that_two_weights_files_are_refused_in_words(qtbot, window, tmp_path):
@@ -68,6 +68,7 @@ def test_that_two_weights_files_are_refused_in_words(qtbot, window, tmp_path):
     for file in files:
         file.write_bytes(b"x")
     drop(window, *files)
+    wait_until_idle(qtbot)
     assert texts_of_dialogs(window) == ["Drop one weights file at a time: a run starts from one."]
     assert window.training_panel.form.editor("weights").text() == ""
 
@@ -158,13 +159,15 @@ def test_that_what_is_of_no_use_is_named_with_what_may_be_dropped(qtbot, window,
     for file in files:
         file.write_text("x")
     drop(window, *files)
+    wait_until_idle(qtbot)
     (text,) = texts_of_dialogs(window)
     assert text.startswith("'0.docx', '1.docx', '2.docx' and 2 more are no folders.")
     assert ".safetensors" in text
 
 
-def test_that_ten_thousand_items_are_cut_and_said(window, tmp_path):
+def test_that_ten_thousand_items_are_cut_and_said(qtbot, window, tmp_path):
     drop(window, *[tmp_path / f"{n}.docx" for n in range(10_000)])
+    wait_until_idle(qtbot)
     (text,) = texts_of_dialogs(window)
     assert "9800 items were left out" in text
 

@@ -131,6 +131,34 @@ def test_that_a_resumed_run_goes_on_with_as_many_and_gives_the_same_bits(
     np.testing.assert_array_equal(broken.features.logits, whole.features.logits)
 
 
+# ------------------------------------------------------------------ batch-norm statistics
+
+
+def test_that_recomputed_batch_norm_goes_on_in_halves(cohort, small, tmp_path, holds):
+    settings = change(small, {"recompute_batch_norm": True, "epochs": 1})
+    whole, _ = train(cohort, settings, tmp_path / "whole")
+    holds(4)
+    run, told = train(cohort, settings, tmp_path / "short")
+    assert run.state == "finished"
+    (said,) = about_memory(told)
+    assert said.startswith("Recomputing batch norm: the device ran out of memory.")
+    assert "4 slices at a time" in said
+    assert run.record["evaluated_at_once"] == 4
+    # Unbiased in batches of any size, so near each other; what was learned is the same.
+    np.testing.assert_array_equal(run.fc_history.weight, whole.fc_history.weight)
+    assert not np.array_equal(run.features.logits, whole.features.logits)
+    np.testing.assert_allclose(run.features.logits, whole.features.logits, atol=0.05)
+
+
+def test_that_two_slices_that_do_not_fit_batch_norm_end_the_run_in_words(
+    cohort, small, tmp_path, holds
+):
+    holds(1)
+    settings = change(small, {"recompute_batch_norm": True})
+    with pytest.raises(TrainingError, match=r"^Recomputing batch norm: .* two slices at a time"):
+        train(cohort, settings, tmp_path / "runs")
+
+
 # ------------------------------------------------------------------ frozen layers
 
 
