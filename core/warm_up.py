@@ -18,6 +18,8 @@ from core.progress import Operation, Progress
 logger = logging.getLogger(__name__)
 
 _MODULES = (
+    "nibabel",  # the readers of scans first, as the first thing that a user does is to open some
+    "PIL.Image",
     "torch",
     "torch.nn.functional",
     "core.training.torchvision_gateway",
@@ -27,6 +29,8 @@ _MODULES = (
     "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_svg",
     "core.report",
+    "scipy.stats",
+    "sklearn.discriminant_analysis",
 )
 # In torch's own order. The first carries names that the others look for in the whole process.
 _LIBRARIES = ("libtorch_global_deps", "libc10", "libtorch_cpu")

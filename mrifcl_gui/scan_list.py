@@ -149,7 +149,8 @@ class ScanList(QWidget):
         if row is None:
             self.filter_box.clear()
             self._select_timer.stop()
-            self._set_column_widths()
+            if cohort is not None:
+                self._set_column_widths(cohort.scans)
             self._table.setCurrentIndex(self._filter.index(0, Column.SUBJECT))
 
     def select(self, key: str) -> None:
@@ -398,8 +399,7 @@ class ScanList(QWidget):
         self._skipped_list.addTopLevelItems(items)
         self._skipped_list.setColumnWidth(0, 170)
 
-    def _set_column_widths(self) -> None:
-        scans = self._cohort.scans if self._cohort is not None else ()
+    def _set_column_widths(self, scans: Sequence[Scan]) -> None:
         is_empty = {
             Column.SESSION: not any(scan.session for scan in scans),
             Column.WARNINGS: not any(scan.warnings for scan in scans),
@@ -409,9 +409,13 @@ class ScanList(QWidget):
         }
         for column, hidden in is_empty.items():
             self._table.setColumnHidden(column, hidden)
-        # Resizing by contents looks at every row of a large cohort; the first ones will do.
-        self._table.horizontalHeader().setResizeContentsPrecision(50)
-        self._table.resizeColumnsToContents()
+        # Qt's own way measures each cell of many rows, with eight questions to the model each.
+        header = self._table.horizontalHeader()
+        for column in Column:
+            longest = self._model.index(self._model.row_of_longest(column), column)
+            cell = self._filter.mapFromSource(longest)
+            width = self._table.sizeHintForIndex(cell).width() + 1  # and the line between cells
+            self._table.setColumnWidth(column, max(width, header.sectionSizeHint(column)))
         self._table.setColumnWidth(Column.INCLUDE, max(28, scaled(14) + 14))
         # The full text is in the tip; the other columns must stay in reach.
         if not is_empty[Column.WARNINGS]:

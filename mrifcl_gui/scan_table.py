@@ -34,6 +34,7 @@ from mrifcl_gui.thumbnails import Thumbnails
 Index = QModelIndex | QPersistentModelIndex
 _NO_INDEX = QModelIndex()
 _MARK_SIZE = QSize(16, 16)
+_MOST_MEASURED = 300
 
 
 class Column(IntEnum):
@@ -176,18 +177,32 @@ class ScanTableModel(QAbstractTableModel):
 
     def text(self, scan: Scan, column: int) -> str:
         """Return what a cell says."""
-        texts = {
-            Column.SUBJECT: scan.subject,
-            Column.SESSION: scan.session,
-            Column.CLASS: scan.label,
-            Column.KIND: self._kind(scan),
-            Column.SHAPE: "×".join(map(str, scan.shape)),
-            Column.SPACING: _spacing_text(scan.spacing_mm),
-            Column.ORIENTATION: _orientation_text(scan),
-            Column.DATATYPE: scan.datatype,
-            Column.WARNINGS: self._warning(scan),
-        }
-        return texts.get(Column(column), "")
+        match column:
+            case Column.SUBJECT:
+                return scan.subject
+            case Column.SESSION:
+                return scan.session
+            case Column.CLASS:
+                return scan.label
+            case Column.KIND:
+                return self._kind(scan)
+            case Column.SHAPE:
+                return "×".join(map(str, scan.shape))
+            case Column.SPACING:
+                return _spacing_text(scan.spacing_mm)
+            case Column.ORIENTATION:
+                return _orientation_text(scan)
+            case Column.DATATYPE:
+                return scan.datatype
+            case Column.WARNINGS:
+                return self._warning(scan)
+        return ""
+
+    def row_of_longest(self, column: int) -> int:
+        """Return the row whose text in ``column`` is the longest of the first few hundred."""
+        scans = self._cohort.scans[:_MOST_MEASURED] if self._cohort is not None else ()
+        lengths = [len(self.text(scan, column)) for scan in scans]
+        return lengths.index(max(lengths, default=0)) if lengths else 0
 
     def rowCount(self, parent: Index = _NO_INDEX) -> int:
         """Return the number of scans."""

@@ -29,6 +29,7 @@ from mrifcl_gui.messages import text_of
 from mrifcl_gui.openable import Openable, find_openable
 from mrifcl_gui.precision_job import PrecisionJob
 from mrifcl_gui.run_queue import QueuedRun
+from mrifcl_gui.until_drawn import until_drawn
 from mrifcl_gui.weights_jobs import WeightsJobs
 
 # A job that is done sooner is not worth a row in the task dock: it would only flicker.
@@ -259,11 +260,12 @@ class Session(QObject):
             return
         if self._reading is not None:
             self._reading.cancel()
-        cohort = self.opened.cohort
+        cohort, drawn = self.opened.cohort, until_drawn(self)
         # Ready-made slices have no cube; they are shown as other networks see them.
         settings = self.settings.cut if scan.kind == "volume" else self.settings.slices
 
         def operation() -> Operation[tuple[Scan, Any, Any]]:
+            yield from drawn()
             shown = yield from tasks.read_scan(cohort, scan)
             try:
                 strip = yield from tasks.read_strip(cohort, scan, settings)
@@ -283,8 +285,10 @@ class Session(QObject):
         if self.opened is None or self._is_closed or self._picturing is not None:
             return
         opened, scans = self.opened, scans[:_THUMBNAILS_AT_ONCE]
+        drawn = until_drawn(self)
 
         def operation() -> Operation[tuple[list[Scan], dict[str, Any]]]:
+            yield from drawn()
             made = yield from tasks.read_thumbnails(opened.cohort, opened.folder, scans)
             return scans, made
 
@@ -339,12 +343,13 @@ class Session(QObject):
             self._auditing.cancel()
         if self.opened is None:
             return
-        folder, settings = self.opened.folder, self.settings
-        job = self.start(
-            self.tr("Auditing the split"),
-            lambda: tasks.audit_quickly(folder, settings),
-            self._on_audit,
-        )
+        opened, settings, drawn = self.opened, self.settings, until_drawn(self)
+
+        def operation() -> Operation[Any]:
+            yield from drawn()
+            return (yield from tasks.audit_quickly(opened.folder, settings, cohort=opened.cohort))
+
+        job = self.start(self.tr("Auditing the split"), operation, self._on_audit)
         job.failed.connect(self._on_audit_failed)
         job.progressed.connect(self._on_scan_event)
         job.finished.connect(self._on_auditing_finished)

@@ -117,6 +117,17 @@ class TaskDock(QWidget):
         self.setFixedHeight(min(scaled(MOST_HEIGHT), needed))
 
 
+class _Bar(QProgressBar):
+    """A bar that is drawn with the rest; Qt's setValue draws all of the window that waits, now."""
+
+    def show_steps(self, done: int) -> None:
+        """Show ``done`` of all steps."""
+        self.setUpdatesEnabled(False)
+        self.setRange(0, _STEPS)
+        self.setValue(done)
+        self.setUpdatesEnabled(True)
+
+
 class _JobRow(QWidget):
     """One job. Events only change numbers; :meth:`redraw` puts them on the screen."""
 
@@ -145,7 +156,7 @@ class _JobRow(QWidget):
         self._stay.setSingleShot(True)
         self._stay.timeout.connect(self._on_stayed)
         self.title = _ElidedLabel(job.title, self)
-        self.bar = QProgressBar(self)
+        self.bar = _Bar(self)
         self.what = _ElidedLabel("", self)
         self.left = QLabel(self)
         self.button = QPushButton(self.tr("Cancel"), self)
@@ -165,8 +176,7 @@ class _JobRow(QWidget):
         self._is_dirty = False
         self.what.set_full_text(self._what)
         if math.isfinite(self._share):
-            self.bar.setRange(0, _STEPS)
-            self.bar.setValue(round(self._share * _STEPS))
+            self.bar.show_steps(round(self._share * _STEPS))
         else:
             self.bar.setRange(0, 0)
         known = math.isfinite(self._left)
@@ -233,13 +243,11 @@ class _JobRow(QWidget):
 
     def _on_succeeded(self, result: object) -> None:
         del result
-        self.bar.setRange(0, _STEPS)
-        self.bar.setValue(_STEPS)
+        self.bar.show_steps(_STEPS)
         self._end(self.tr("Done"))
 
     def _on_cancelled(self) -> None:
-        self.bar.setRange(0, _STEPS)
-        self.bar.setValue(round((self._share if math.isfinite(self._share) else 0) * _STEPS))
+        self.bar.show_steps(round((self._share if math.isfinite(self._share) else 0) * _STEPS))
         self._end(self.tr("Cancelled"))
 
     def _on_failed(self, error: object) -> None:

@@ -140,7 +140,7 @@ def test_that_the_canary_is_found_where_it_is(home, tmp_path):
     assert suffixes >= {".gz", ".nii", ".hdr", ".mgz", ".dcm", ".png", ".jpg", ".tif", ".txt"}
 
 
-def test_that_all_formats_of_the_study_were_used(home, said):
+def check_that_all_formats_of_the_study_were_used(home):
     cohort = load_cohort(home / "out" / "study.mrifcl")
     suffixes = {Path(scan.files[0]).suffix for scan in cohort.scans}
     assert suffixes == {".gz", ".nii", ".hdr", ".mgz", ".dcm", ".png", ".jpg", ".tif"}
@@ -150,7 +150,7 @@ def test_that_all_formats_of_the_study_were_used(home, said):
     )
 
 
-def test_that_the_archive_of_the_report_is_looked_into(home, said):
+def check_that_the_archive_of_the_report_is_looked_into(home):
     path = home / "out" / "named.zip"
     with zipfile.ZipFile(path) as archive:
         tables = [archive.read(name) for name in archive.namelist() if name.endswith(".csv")]
@@ -173,7 +173,7 @@ def test_that_no_figure_in_the_archive_of_the_report_holds_the_canary(home, said
     assert leaks_below(tmp_path) == {}
 
 
-def test_that_nothing_that_is_written_holds_the_canary(home, said):
+def check_that_nothing_that_is_written_holds_the_canary(home):
     # Faults X7 and X8 (a date of birth, an age of 91).
     files = [path for path in (home / "out").rglob("*") if path.is_file()]
     assert len(files) > 40
@@ -183,11 +183,19 @@ def test_that_nothing_that_is_written_holds_the_canary(home, said):
     assert leaks_below(home / "out") == {}
 
 
-def test_that_nothing_that_is_said_or_logged_holds_the_canary(home, said):
+def check_that_nothing_that_is_said_or_logged_holds_the_canary(home, said):
     # Where the user's own folder lies he may be told; the rest of each line counts.
     for name, text in said.items():
         lines = text.replace(str(home), "~").splitlines()
         assert not [line for line in lines if leaks_in(line.encode())], name
+
+
+def test_that_the_whole_way_gives_nobodys_name_away(home, said):
+    # One test: each worker of pytest-xdist would go the whole way anew.
+    check_that_all_formats_of_the_study_were_used(home)
+    check_that_the_archive_of_the_report_is_looked_into(home)
+    check_that_nothing_that_is_written_holds_the_canary(home)
+    check_that_nothing_that_is_said_or_logged_holds_the_canary(home, said)
 
 
 def test_that_the_other_columns_of_a_table_go_nowhere(tmp_path):

@@ -51,7 +51,7 @@ def cache_key(cohort: Cohort, settings: Cut) -> str:
 
 
 def _scan_key(scan: Scan, settings: Cut) -> str:
-    record = {name: value for name, value in asdict(scan).items() if name not in _WITHOUT_EFFECT}
+    record = {name: value for name, value in vars(scan).items() if name not in _WITHOUT_EFFECT}
     return _short_hash([CACHE_VERSION, record, asdict(settings)])
 
 

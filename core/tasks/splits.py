@@ -40,8 +40,12 @@ def audit(path: Path, settings: RunSettings) -> Operation[LeakageAudit]:
     return (yield from _audit_slices(aim, slices))
 
 
-def audit_quickly(path: Path, settings: RunSettings) -> Operation[LeakageAudit]:
+def audit_quickly(
+    path: Path, settings: RunSettings, *, cohort: Cohort | None = None
+) -> Operation[LeakageAudit]:
     """Audit as :func:`audit` where the slices are cut already; else subjects and scans alone.
+
+    ``cohort`` is what the cohort folder ``path`` holds, where it is read already.
 
     Nothing is cut. ``is_compared`` of the result tells whether slices were compared; of a
     run, those are the counts made when it was trained.
@@ -55,7 +59,7 @@ def audit_quickly(path: Path, settings: RunSettings) -> Operation[LeakageAudit]:
 
     yield Progress("Auditing the split")
     try:
-        aim = _AuditAim.of(path, settings)
+        aim = _AuditAim.of(path, settings, cohort)
         slices = ready_slices(aim.cohort, aim.folder, aim.settings.cut)
         if slices is not None:
             return (yield from _audit_slices(aim, slices))
@@ -76,9 +80,9 @@ class _AuditAim:
     kept: Path | None = None
 
     @classmethod
-    def of(cls, path: Path, settings: RunSettings) -> _AuditAim:
+    def of(cls, path: Path, settings: RunSettings, cohort: Cohort | None = None) -> _AuditAim:
         if not is_run(path):
-            return cls(cohort_file.load_cohort(path), path, settings)
+            return cls(cohort or cohort_file.load_cohort(path), path, settings)
         run = Run(path)
         folder = cohort_folder_of(run)
         return cls(cohort_file.load_cohort(folder), folder, run.settings, path / "split.csv")

@@ -6,9 +6,10 @@ import dataclasses
 import json
 import shutil
 import string
+from pathlib import PurePosixPath, PureWindowsPath
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.data import cohort as cohort_module
@@ -17,6 +18,7 @@ from core.data.cohort import (
     Cohort,
     Scan,
     Skipped,
+    _is_below_root,
     carry_choices,
     load_cohort,
     order_classes,
@@ -319,3 +321,23 @@ def test_that_twins_are_known_by_bytes_or_voxels(hashes, groups):
         for n, (sha, voxels) in enumerate(hashes)
     ]
     assert [[scan.key for scan in group] for group in twin_scans(scans)] == groups
+
+
+@given(
+    st.one_of(
+        st.text(alphabet="ab.:/\\\n C~", max_size=12),
+        st.lists(st.sampled_from(["..", ".", "a", "C:", "", "b..", "..b"]), max_size=5).map(
+            "/".join
+        ),
+    )
+)
+@example("..")
+@example("a\n/../b")
+@example("a\\..")
+@example("//server/share/x")
+def test_that_a_file_outside_the_root_is_told_as_pathlib_tells_it(file):
+    paths = (PurePosixPath(file), PureWindowsPath(file))
+    is_outside = any(
+        path.is_absolute() or path.drive or path.root or ".." in path.parts for path in paths
+    )
+    assert _is_below_root(file) is not is_outside
