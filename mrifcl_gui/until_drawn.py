@@ -17,18 +17,38 @@ _PATIENCE_MS = 40
 _SECONDS_BETWEEN_LOOKS = 0.05
 
 
-def until_drawn(receiver: QObject) -> Callable[[], Operation[None]]:
+class _Turn(QObject):
+    """Tells a thread when the window's own has come so far; then it goes."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.come = threading.Event()
+        # A QObject's own slots: Qt calls them, or not at all where the object has gone.
+        self._timer = QTimer(self, singleShot=True, interval=0)
+        self._timer.timeout.connect(self._on_turn)
+        self._timer.start()
+
+    def _on_turn(self) -> None:
+        # What is shown now asks for a layout, which is drawn in a later turn.
+        self._timer.timeout.disconnect(self._on_turn)
+        self._timer.timeout.connect(self._on_drawn)
+        self._timer.start(_PATIENCE_MS)
+
+    def _on_drawn(self) -> None:
+        self.come.set()
+        self.deleteLater()
+
+
+def until_drawn(parent: QObject) -> Callable[[], Operation[None]]:
     """Return an operation that ends when the window has done what it has to do now.
 
-    Call this in the window's thread, and the operation in the job's; the job can be cancelled
-    meanwhile. ``receiver`` lives in the window's thread.
+    Call this in the window's thread, where ``parent`` lives, and the operation in the job's; the
+    job can be cancelled meanwhile.
     """
-    drawn = threading.Event()
-    # After what waits now, and after what that asks for: a layout is drawn in a later turn.
-    QTimer.singleShot(_PATIENCE_MS, receiver, drawn.set)
+    come = _Turn(parent).come
 
     def wait() -> Operation[None]:
-        while not drawn.wait(_SECONDS_BETWEEN_LOOKS):
+        while not come.wait(_SECONDS_BETWEEN_LOOKS):
             yield Progress("Waiting for the window")
 
     return wait

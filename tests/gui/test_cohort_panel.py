@@ -103,6 +103,17 @@ def test_that_every_scan_has_a_row_with_its_facts(shown):
     assert cells(shown, Column.WARNINGS)[3] == "! Left and right are not certain. (+1)"
 
 
+def test_that_no_text_of_a_column_is_cut_however_far_down_it_is(panel):
+    long = make_scan("A_subject_with_a_long_name_99", "A_class_with_a_long_name", session="MR1")
+    scans = (*(make_scan(f"A{number}", "AD") for number in range(200)), long)
+    panel.show_cohort(Cohort(Path("scans"), ("AD", "A_class_with_a_long_name"), scans))
+    table = panel.scan_list.table
+    for column in (Column.SUBJECT, Column.SESSION, Column.CLASS, Column.SHAPE):
+        index = table.model().index(200, column)
+        assert table.columnWidth(column) >= table.sizeHintForIndex(index).width()
+        assert table.columnWidth(column) >= table.horizontalHeader().sectionSizeHint(column)
+
+
 def test_that_the_header_counts_subjects_by_class(shown):
     texts = header_texts(shown)
     assert "AD 3" in texts

@@ -17,6 +17,7 @@ from mrifcl_gui.config_form import ConfigForm
 from mrifcl_gui.export import ExportButton, rows_as_text
 from mrifcl_gui.table_view import cell_text
 from tests.gui.keyboard import type_letters
+from tests.tiny_cohort import wait_until_idle
 
 LOCALES = ("C", "de_DE", "fr_FR", "en_US", "ar_EG", "fa_IR")
 TABLE = Table("t", "T", ("word", "number"), (("a", 1234.5), ("b", 1e-7), ("c", 1234567)))
@@ -80,6 +81,7 @@ def test_that_what_is_shown_copied_and_exported_does_not_follow_the_desktop(
     assert (tmp_path / "c.csv").read_bytes() == (
         b"\xef\xbb\xbfword;number\na;1234,5\nb;1e-07\nc;1234567\n"
     )
+    wait_until_idle(qtbot)
 
 
 @pytest.mark.parametrize(("text", "value"), [("0.5", 0.5), ("0,5", 0.5), ("٠٫٥", 0.5), (2, 2.0)])

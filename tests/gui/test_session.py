@@ -280,6 +280,19 @@ def test_that_the_audit_of_the_newest_settings_comes_last(qtbot, opened):
     assert done[-1].mode == "slice"
 
 
+def test_that_the_open_cohort_is_not_read_again_for_its_audit(qtbot, opened, monkeypatch):
+    read = []
+    load = session_module.cohort_file.load_cohort
+    monkeypatch.setattr(
+        session_module.cohort_file, "load_cohort", lambda path: (read.append(path), load(path))[1]
+    )
+    with qtbot.waitSignal(opened.audit_done, timeout=LIMIT_MS) as done:
+        opened.audit()
+    assert done.args[0].mode == "subject"
+    wait_until_idle(qtbot)
+    assert read == []
+
+
 # Training
 
 
