@@ -298,6 +298,14 @@ QCheckBox::indicator:checked, QAbstractItemView::indicator:checked {{
 }}
 QCheckBox::indicator:disabled {{ border-color: {theme.line}; background: {theme.window}; }}
 QCheckBox::indicator:checked:disabled {{ background: {theme.off}; }}
+QLineEdit {{
+    border: 1px solid {theme.line}; border-radius: 3px; background: {theme.base}; padding: 2px 3px;
+}}
+QLineEdit:focus {{ border-color: {theme.accent}; }}
+QLineEdit:disabled {{ background: {theme.window}; border-color: {theme.line}; }}
+QComboBox QLineEdit, QAbstractSpinBox QLineEdit, QAbstractItemView QLineEdit {{
+    border: none; padding: 0; background: transparent;
+}}
 QToolButton::menu-indicator {{ image: none; width: 0; }}
 QToolTip {{
     background: {theme.base}; color: {theme.text}; border: 1px solid {theme.line}; padding: 4px;
