@@ -166,6 +166,8 @@ class Session(QObject):
         job.loses_nothing = True
 
     def _open_found(self, found: Openable) -> None:
+        if self._is_closed:
+            return  # what a job found in the moment in which the window was closed
         if found.fault:
             self.problem.emit(MriFclError(found.fault))
         if found.cohort is not None:
@@ -484,6 +486,8 @@ class Session(QObject):
             self.data_missing.emit(opened)
 
     def _on_cohort(self, opened: tasks.ScannedCohort) -> None:
+        if self._is_closed:
+            return
         self.opened = opened
         preferences.add_recent(opened.folder)
         self.cohort_opened.emit(opened)
@@ -523,6 +527,8 @@ class Session(QObject):
             self.job_lasts.emit(job)
 
     def _on_runs_opened(self, runs: list[Run]) -> None:
+        if self._is_closed:
+            return
         preferences.add_recent(runs[0].path)
         self.runs_opened.emit(runs)
         self.refresh_runs()

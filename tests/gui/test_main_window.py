@@ -417,7 +417,7 @@ def test_that_closing_at_any_moment_leaves_no_thread(qtbot, trained, tmp_path):
         assert window.close()
         assert not running_jobs()
     qtbot.wait(50)
-    assert not running_jobs()
+    assert [job.title for job in running_jobs()] == []
 
 
 def test_that_a_user_who_answers_no_keeps_the_window(qtbot, window, trained, monkeypatch):
