@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, optimize
 from torch import nn
 
-from core.data import phantom
+from core.data import phantom_brain
 from core.training.custom_cnn import CustomCnn2d
 
 SHARES = (5, 2, 3)
@@ -37,7 +37,7 @@ def cut_cohort(seed: int, per_class: int, sizes: tuple[int, ...]) -> dict[int, S
     """Simulate a cohort in memory; cut 30 mid axial slices a subject, at each size."""
     labels = [0] * per_class + [1] * per_class
     volumes = [
-        phantom.simulate_subject((seed, number), ("AD", "NC")[label])[0]
+        phantom_brain.simulate_subject((seed, number), ("AD", "NC")[label])[0]
         for number, label in enumerate(labels, start=1)
     ]
     result = {}

@@ -15,6 +15,7 @@ from core.analysis import (
     comparison,
     correlation,
     dispersion,
+    dispersion_figure,
     evaluation,
     features,
     leakage_meter,
@@ -55,7 +56,7 @@ def run_figures(run: Run) -> Iterator[Callable[[], Figure | Operation[Figure]]]:
     yield lambda: clouds.projected_cloud(run, "pca")
     yield lambda: clouds.projected_cloud(run, "lda")
     yield lambda: clouds.projected_cloud(run, "tsne")
-    yield lambda: dispersion.dispersion_figure([run])
+    yield lambda: dispersion_figure.dispersion_figure([run])
     yield lambda: collapse.collapse_figure(run)
     yield lambda: correlation.row_correlation(run)
     yield lambda: scan_correlation.weight_scan_correlation(run)

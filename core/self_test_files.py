@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.data import phantom
+from core.data import phantom_brain
 from core.data.dicom import load_series
 from core.data.dicom_codecs import COMPRESSED
 from core.data.picture import load_picture
@@ -21,7 +21,7 @@ from core.errors import ScanError
 
 # Every fourth voxel of the simulated brain: enough to be a scan, quick to write and to read.
 _STEP = 4
-_SPACING_MM = _STEP * phantom.SPACING_MM
+_SPACING_MM = _STEP * phantom_brain.SPACING_MM
 # One of each family, all of which keep every grey level.
 _PACKED = ("1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.90")
 # JPEG changes grey levels by a few.
@@ -94,7 +94,7 @@ def write_cohort(folder: Path, *, subjects_per_class: int = 4) -> Path:
 @cache
 def small_brain(label: str, step: int) -> NDArray[np.int16]:
     """Return every ``step``-th voxel of a simulated brain, in RAS+."""
-    voxels, _ = phantom.simulate_subject(1, label)
+    voxels, _ = phantom_brain.simulate_subject(1, label)
     return np.ascontiguousarray(voxels[::step, ::step, ::step])
 
 

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QDialog, QFileDialog, QVBoxLayout, QWidget
 
 from core import tasks
 from core.config import RunSettings
-from core.data.leakage import LeakageAudit, LeakingPair
+from core.data.leakage_audit import LeakageAudit, LeakingPair
 from core.data.split import SplitFileError
 from core.errors import MriFclError
 from core.progress import Operation, Progress

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.data.leakage import LeakageAudit, LeakingPair, LeakingSlice, unfit_table
+from core.data.leakage_audit import LeakageAudit, LeakingPair, LeakingSlice, unfit_table
 from core.data.split import PARTS, UnfitRow
 from core.figure import Figure, Table
 from core.tasks import SeenPair

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
-from core.analysis import clouds, collapse, dispersion, dot_groups, features, projection
+from core.analysis import (
+    clouds,
+    collapse,
+    dispersion,
+    dispersion_figure,
+    dot_groups,
+    features,
+    projection,
+)
 from core.analysis.clouds import CloudStyle
 from core.figure import Figure, Table
 from core.progress import Operation
@@ -129,7 +137,7 @@ def _neighbours(run: Run, options: Options) -> Operation[Figure]:
 
 
 def _spread(run: Run, options: Options) -> Operation[Figure]:
-    return dispersion.dispersion_figure(
+    return dispersion_figure.dispersion_figure(
         _runs(run, options), part=options["part"], by=options["by"], space=options["space"]
     )
 

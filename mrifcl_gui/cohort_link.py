@@ -11,7 +11,7 @@ from core import config
 from core.config import Cut, RunSettings
 from core.data.cohort import Scan
 from core.data.folder_look import FolderLook
-from core.data.leakage import LeakageAudit
+from core.data.leakage_audit import LeakageAudit
 from core.data.scan_folder import expected_slices
 from core.data.volume import Volume
 from core.errors import CohortError, SettingsError

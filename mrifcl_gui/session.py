@@ -29,7 +29,7 @@ from mrifcl_gui.messages import text_of
 from mrifcl_gui.openable import Openable, find_openable
 from mrifcl_gui.precision_job import PrecisionJob
 from mrifcl_gui.run_queue import QueuedRun
-from mrifcl_gui.until_drawn import until_drawn
+from mrifcl_gui.until_drawn import nothing_to_draw, until_drawn
 from mrifcl_gui.weights_jobs import WeightsJobs
 
 # A job that is done sooner is not worth a row in the task dock: it would only flicker.
@@ -90,6 +90,7 @@ class Session(QObject):
         self._picturing: Job | None = None
         self._extra_runs: list[Path] = []
         self._is_closed = False
+        self._drawn: Callable[[], Operation[None]] = nothing_to_draw
         self._held: list[Job] | None = None
         self._writer = LateWriter(self)
         self._writer.failed.connect(self._on_not_kept)
@@ -262,7 +263,7 @@ class Session(QObject):
             return
         if self._reading is not None:
             self._reading.cancel()
-        cohort, drawn = self.opened.cohort, until_drawn(self)
+        cohort, drawn = self.opened.cohort, self._drawn
         # Ready-made slices have no cube; they are shown as other networks see them.
         settings = self.settings.cut if scan.kind == "volume" else self.settings.slices
 
@@ -286,8 +287,7 @@ class Session(QObject):
         """
         if self.opened is None or self._is_closed or self._picturing is not None:
             return
-        opened, scans = self.opened, scans[:_THUMBNAILS_AT_ONCE]
-        drawn = until_drawn(self)
+        opened, scans, drawn = self.opened, scans[:_THUMBNAILS_AT_ONCE], self._drawn
 
         def operation() -> Operation[tuple[list[Scan], dict[str, Any]]]:
             yield from drawn()
@@ -345,7 +345,7 @@ class Session(QObject):
             self._auditing.cancel()
         if self.opened is None:
             return
-        opened, settings, drawn = self.opened, self.settings, until_drawn(self)
+        opened, settings, drawn = self.opened, self.settings, self._drawn
 
         def operation() -> Operation[Any]:
             yield from drawn()
@@ -490,6 +490,8 @@ class Session(QObject):
             return
         self.opened = opened
         preferences.add_recent(opened.folder)
+        # The jobs that this sets off begin when the window has drawn the cohort.
+        self._drawn = until_drawn(self)
         self.cohort_opened.emit(opened)
         # After it, as what is said of the cohort before goes with that.
         for text in self._notices:

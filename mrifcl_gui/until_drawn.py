@@ -52,3 +52,8 @@ def until_drawn(parent: QObject) -> Callable[[], Operation[None]]:
             yield Progress("Waiting for the window")
 
     return wait
+
+
+def nothing_to_draw() -> Operation[None]:
+    """Wait for nothing."""
+    yield from ()

@@ -18,7 +18,7 @@ from core.run_folder import Run, is_run
 from core.tasks.run_cohort import cohort_folder_of
 
 if TYPE_CHECKING:
-    from core.data.leakage import LeakageAudit, LeakingPair, LeakingSlice
+    from core.data.leakage_audit import LeakageAudit, LeakingPair, LeakingSlice
     from core.data.slices import SliceSet
     from core.data.split import Split
 
@@ -162,7 +162,8 @@ def _expected(aim: _AuditAim) -> tuple[SliceSet, list[str]]:
 def _audit_run(run: Run) -> LeakageAudit:
     """Audit a run by its ``split.csv`` and its record: without the cohort, without the scans."""
     from core.data.expected_slices import slices_of_split_file
-    from core.data.leakage import audit_records, with_recorded_counts
+    from core.data.leakage import audit_records
+    from core.data.leakage_audit import with_recorded_counts
     from core.data.split import read_split_file, split_by, split_name, split_words
 
     kept = run.path / "split.csv"

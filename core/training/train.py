@@ -11,7 +11,8 @@ from torch import nn
 
 from core.config import CUSTOM_CNNS, RunSettings
 from core.data.cohort import Cohort, twin_scans
-from core.data.leakage import LeakageAudit, audit_slices
+from core.data.leakage import audit_slices
+from core.data.leakage_audit import LeakageAudit
 from core.data.slice_cache import MOST_CHANGED, prepare_slices
 from core.data.slices import SliceSet
 from core.data.split import (

@@ -10,7 +10,7 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton, QWidget
 
 from core import config
-from core.data import phantom
+from core.data import phantom_brain
 from core.demo import DEMO_SETTINGS
 from core.run_folder import Run
 from mrifcl_gui import preferences
@@ -61,9 +61,11 @@ def button_that_is_seen(window, text):
 def test_that_a_first_user_trains_a_network_in_under_ten_clicks(qtbot, window, monkeypatch, clicks):
     # The same brains, few and coarse.
     monkeypatch.setattr("core.demo.SUBJECTS_PER_CLASS", 3)
-    monkeypatch.setattr("core.data.phantom.SPACING_MM", 4.0)
-    monkeypatch.setattr("core.data.phantom.SHAPE", (40, 49, 40))
-    monkeypatch.setattr("core.data.phantom._smooth_basis", phantom._smooth_basis.__wrapped__)
+    monkeypatch.setattr("core.data.phantom_brain.SPACING_MM", 4.0)
+    monkeypatch.setattr("core.data.phantom_brain.SHAPE", (40, 49, 40))
+    monkeypatch.setattr(
+        "core.data.phantom_brain._smooth_basis", phantom_brain._smooth_basis.__wrapped__
+    )
     quick = config.change(DEMO_SETTINGS, {"epochs": 1, "size": 32, "count": 4})
     monkeypatch.setattr("core.demo.DEMO_SETTINGS", quick)
     window.resize(1280, 800)

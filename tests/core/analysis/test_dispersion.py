@@ -7,8 +7,10 @@ from scipy.spatial import distance
 from sklearn import metrics
 
 from core.analysis import dispersion
-from core.analysis.dispersion import Cloud, cloud_of, measure
-from core.analysis.resampling import draw_subjects, interval, p_value
+from core.analysis.cloud_ruler import Cloud, Ruler
+from core.analysis.dispersion import cloud_of, measure
+from core.analysis.dispersion_figure import dispersion_figure
+from core.analysis.resampling import counts_of_rows, draw_subjects, interval, p_value
 from core.errors import AnalysisError
 from core.figure import Scatter
 from core.progress import run_to_end
@@ -101,9 +103,9 @@ def test_that_values_equal_those_of_numpy_scipy_and_scikit_learn(k):
 
 def test_that_draws_equal_measuring_the_drawn_rows_one_by_one():
     cloud = normal_cloud(30, shift=1.0)
-    ruler = dispersion._Ruler(cloud)
+    ruler = Ruler(cloud)
     drawn = draw_subjects(cloud.subject, cloud.label, 3, np.random.default_rng(0))
-    counts = dispersion.counts_of_rows(cloud.subject, drawn)
+    counts = counts_of_rows(cloud.subject, drawn)
     values = ruler.values(counts)
     for number, row in enumerate(counts.astype(int)):
         rows = np.repeat(np.arange(len(row)), row)
@@ -252,7 +254,7 @@ def test_that_runs_without_common_subjects_or_classes_are_refused(build_run, thr
 
 def test_that_runs_stand_side_by_side_in_the_figure(build_run):
     runs = [build_run(), build_run(regime="fine-tuned", record={"shared_subjects": 1})]
-    figure = run_to_end(dispersion.dispersion_figure(runs, draws=20))
+    figure = run_to_end(dispersion_figure(runs, draws=20))
     assert len(figure.panels) == 6
     assert figure.panels[0].x.categories == ("(a)", "(b)")
     assert runs[1].name in figure.warning
@@ -260,7 +262,7 @@ def test_that_runs_stand_side_by_side_in_the_figure(build_run):
     for panel in figure.panels:
         for dots in (item for item in panel.layers if isinstance(item, Scatter)):
             assert len(dots.x) == 2
-    one = run_to_end(dispersion.dispersion_figure(runs[:1], draws=20))
+    one = run_to_end(dispersion_figure(runs[:1], draws=20))
     assert len(one.panels[0].layers[0].x) == 1
 
 

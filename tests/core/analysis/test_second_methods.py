@@ -15,7 +15,8 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from core.analysis import scores
-from core.analysis.dispersion import Cloud, measure
+from core.analysis.cloud_ruler import Cloud
+from core.analysis.dispersion import measure
 from core.analysis.evaluation import wilson_interval
 from core.analysis.fit_permutation import permutation_test
 from core.analysis.fitting import fit_series

@@ -15,7 +15,8 @@ from scipy.spatial.distance import pdist, squareform
 
 from core.config import SplitSettings
 from core.data import slice_prints
-from core.data.leakage import audit_records, audit_slices, audit_split, with_recorded_counts
+from core.data.leakage import audit_records, audit_slices, audit_split
+from core.data.leakage_audit import with_recorded_counts
 from core.data.picture_hash import HASH_BITS, hash_pictures, near_pairs
 from core.data.slice_prints import take_prints
 from core.data.split import PARTS, Split, split_slices

@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from core.data import phantom
+from core.data import phantom, phantom_brain
 from core.data.volume import load_volume
 from core.errors import CohortError, SettingsError
 from core.progress import Progress, run_to_end
@@ -50,18 +50,18 @@ def snapshot(folder):
 
 
 def test_that_a_seed_gives_bit_identical_voxels_and_another_seed_other_ones():
-    first, affine = phantom.simulate_subject(5, "AD")
-    again, _ = phantom.simulate_subject(5, "AD")
-    other, _ = phantom.simulate_subject(6, "AD")
+    first, affine = phantom_brain.simulate_subject(5, "AD")
+    again, _ = phantom_brain.simulate_subject(5, "AD")
+    other, _ = phantom_brain.simulate_subject(6, "AD")
     assert first.dtype == np.int16
-    assert first.shape == phantom.SHAPE
+    assert first.shape == phantom_brain.SHAPE
     assert np.array_equal(first, again)
     assert (first != other).mean() > 0.2
-    assert np.allclose(np.diag(affine), [*[phantom.SPACING_MM] * 3, 1])
+    assert np.allclose(np.diag(affine), [*[phantom_brain.SPACING_MM] * 3, 1])
 
 
 def test_that_the_class_changes_atrophy_and_nothing_drawn_beside_it():
-    sick, well = (phantom.draw_traits(11, label) for label in ("AD", "NC"))
+    sick, well = (phantom_brain.draw_traits(11, label) for label in ("AD", "NC"))
     assert sick.atrophy > well.atrophy
     assert sick.ventricle_scale > well.ventricle_scale
     assert sick.cortex_mm < well.cortex_mm
@@ -71,7 +71,7 @@ def test_that_the_class_changes_atrophy_and_nothing_drawn_beside_it():
 
 def test_that_an_unknown_class_is_refused_by_name():
     with pytest.raises(SettingsError, match="Class 'XY'"):
-        phantom.simulate_subject(0, "XY")
+        phantom_brain.simulate_subject(0, "XY")
 
 
 def test_that_files_are_ras_int16_with_orientation_codes_set(cohort):
@@ -81,7 +81,7 @@ def test_that_files_are_ras_int16_with_orientation_codes_set(cohort):
     assert np.allclose(image.header.get_qform(), image.header.get_sform())
     assert image.get_data_dtype() == np.int16
     assert image.header.get_xyzt_units()[0] == "mm"
-    assert np.allclose(image.header.get_zooms(), phantom.SPACING_MM)
+    assert np.allclose(image.header.get_zooms(), phantom_brain.SPACING_MM)
 
 
 def test_that_the_loader_is_certain_of_left_and_right(volumes):
@@ -93,7 +93,7 @@ def test_that_the_loader_is_certain_of_left_and_right(volumes):
 def test_that_brains_are_whole_inside_the_volume_and_zero_around(volumes):
     for volume in volumes["AD"] + volumes["NC"]:
         brain = volume.voxels > 0
-        litres = brain.sum() * phantom.SPACING_MM**3 / 1e6
+        litres = brain.sum() * phantom_brain.SPACING_MM**3 / 1e6
         assert 0.9 < litres < 2.0
         for axis in range(3):
             assert not brain.take([0, -1], axis=axis).any()
@@ -112,14 +112,14 @@ def test_that_the_stem_points_down_and_the_cerebellum_lies_behind(volumes):
 def fluid_ml(volume):
     """Dark voxels about the ventricles, in millilitres."""
     axes = [
-        np.abs(volume.affine[a, 3] + np.arange(n) * phantom.SPACING_MM - centre) < reach
+        np.abs(volume.affine[a, 3] + np.arange(n) * phantom_brain.SPACING_MM - centre) < reach
         for a, (n, centre, reach) in enumerate(
             zip(volume.voxels.shape, (0, -8, 18), (28, 42, 20), strict=True)
         )
     ]
     part = volume.voxels[np.ix_(*axes)]
     dark = part < 0.42 * np.percentile(part, 90)
-    return dark.sum() * phantom.SPACING_MM**3 / 1000
+    return dark.sum() * phantom_brain.SPACING_MM**3 / 1000
 
 
 def test_that_ventricles_are_larger_in_ad_on_average_but_the_classes_overlap(volumes):
@@ -130,7 +130,9 @@ def test_that_ventricles_are_larger_in_ad_on_average_but_the_classes_overlap(vol
 
 def test_that_no_threshold_on_the_ventricle_size_separates_many_subjects():
     sick, well = (
-        np.array([phantom.draw_traits((0, i), label).ventricle_scale for i in range(start, end)])
+        np.array(
+            [phantom_brain.draw_traits((0, i), label).ventricle_scale for i in range(start, end)]
+        )
         for label, start, end in (("AD", 0, 300), ("NC", 300, 600))
     )
     # Area under the ROC curve: above chance, far from certain.
