@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from pathlib import Path
@@ -34,6 +35,7 @@ from core.progress import EpochMetrics
 from core.run_folder import Run, reopen_run
 from mrifcl_gui.cohort_link import SETTLE_MS
 from mrifcl_gui.cut_words import slices_text, split_text
+from mrifcl_gui.garbage import keep_what_is_loaded
 from mrifcl_gui.job import running_jobs
 from mrifcl_gui.main_window import MainWindow
 from mrifcl_gui.place_rail import PLACES
@@ -576,6 +578,10 @@ def test_that_the_window_stays_alive_while_a_cohort_is_opened_and_trained(
     qtbot.addWidget(heart)
     open_cohort(qtbot, window, trained)
     train_by_button(qtbot, window)  # torch and pyqtgraph are loaded now
+    # As the program does once they are; other tests of this process have left much more.
+    request.addfinalizer(gc.unfreeze)
+    gc.collect()
+    keep_what_is_loaded()
     last[0] = time.thread_time()
     heart.startTimer(10)
     fill_in(window, {**TINY_VALUES, "epochs": 30})
