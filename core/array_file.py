@@ -9,6 +9,7 @@ plain arrays is read here with one regular expression; nothing is parsed, evalua
 from __future__ import annotations
 
 import math
+import os
 import re
 import struct
 import zipfile
@@ -75,13 +76,13 @@ def map_array(path: Path) -> NDArray[Any]:
     """
     with path.open("rb") as file:
         dtype, shape, order = _read_head(file)
-        start = file.tell()
-    if math.prod(shape) == 0:
-        return np.empty(shape, dtype)
-    try:
-        return np.memmap(path, dtype, "r", start, shape, order)
-    except ValueError as error:
-        raise ArrayFileError(f"'{path.name}' is shorter than it says.") from error
+        start, size = file.tell(), file.seek(0, os.SEEK_END)
+    n_bytes = math.prod(shape) * dtype.itemsize
+    if n_bytes > size - start:
+        raise ArrayFileError(f"'{path.name}' is shorter than it says.")
+    if n_bytes == 0:
+        return _empty(shape, dtype, order)
+    return np.memmap(path, dtype, "r", start, shape, order)
 
 
 def _read_member(members: zipfile.ZipFile, name: str) -> NDArray[Any]:
@@ -89,12 +90,19 @@ def _read_member(members: zipfile.ZipFile, name: str) -> NDArray[Any]:
         dtype, shape, order = _read_head(stream)
         if math.prod(shape) * dtype.itemsize != members.getinfo(name).file_size - stream.tell():
             raise ArrayFileError(f"'{name}' is not as long as it says.")
-        array = np.empty(shape, dtype, order)
+        array = _empty(shape, dtype, order)
         fill(stream, array)
         # The sum over the bytes is compared at the end, which a read past it makes sure of.
         if stream.read(1):
             raise ArrayFileError(f"'{name}' goes on past its end.")
     return array
+
+
+def _empty(shape: tuple[int, ...], dtype: np.dtype[Any], order: Any) -> NDArray[Any]:  # noqa: ANN401
+    try:
+        return np.empty(shape, dtype, order)
+    except ValueError as error:  # no numbers, but axes beyond all bounds
+        raise ArrayFileError("An array has impossible axes.") from error
 
 
 def fill(stream: IO[bytes], array: NDArray[Any]) -> None:

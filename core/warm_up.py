@@ -53,7 +53,8 @@ def load_packages() -> Operation[None]:
                 importlib.import_module(name)
             except ImportError:
                 logger.warning("%s cannot be loaded ahead of its use", name, exc_info=True)
-                return
+                if name == "torch":
+                    return  # most of the others would look for it again
             yield Progress("Loading torch", number, len(_MODULES))
 
 

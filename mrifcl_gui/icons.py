@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from PySide6.QtCore import QByteArray, QRectF, QSize, Qt
 from PySide6.QtGui import QAction, QColor, QIcon, QPainter, QPalette, QPixmap
 from PySide6.QtWidgets import QAbstractButton, QApplication, QPushButton, QToolButton
+from shiboken6 import isValid
 
 import resources
 from mrifcl_gui.theme import ON_ACCENT, scaled
@@ -17,6 +19,9 @@ _NAME = "iconName"
 # Each also for screens of twice the density.
 _RATIOS = (1, 2)
 _BESIDE_WORDS = 16  # logical pixels: before the words of buttons and menus
+# Kept here, as to ask Qt for all its widgets wraps each of them for Python: the process was once
+# seen to end in there, in a window beside the remains of a hundred others.
+_with_icon: weakref.WeakSet[QAbstractButton | QAction] = weakref.WeakSet()
 
 
 def icon_file(name: str) -> Path:
@@ -32,6 +37,7 @@ def put_icon(target: QAbstractButton | QAction, name: str) -> None:
     On a button with words it stands before them, and grows with them.
     """
     target.setProperty(_NAME, name)
+    _with_icon.add(target)
     if isinstance(target, QPushButton):
         target.setIconSize(QSize(scaled(_BESIDE_WORDS), scaled(_BESIDE_WORDS)))
     _draw(target, name)
@@ -50,6 +56,7 @@ def name_icon(action: QAction, name: str) -> QAction:
     Drawing those of all menus before the first window is on screen would delay it.
     """
     action.setProperty(_NAME, name)
+    _with_icon.add(action)
     return action
 
 
@@ -69,16 +76,9 @@ def redraw_icon(button: QAbstractButton) -> None:
 
 def recolour_icons() -> None:
     """Draw all icons anew in the colours of the theme that holds now."""
-    seen: set[int] = set()
-    for widget in QApplication.allWidgets():
-        targets: list[QAbstractButton | QAction] = [*widget.actions()]
-        if isinstance(widget, QAbstractButton):
-            targets.append(widget)
-        for target in targets:
-            name = target.property(_NAME)
-            if name and id(target) not in seen:
-                seen.add(id(target))
-                _draw(target, name)
+    for target in list(_with_icon):
+        if isValid(target):  # what Qt has deleted may live on in Python for a while
+            _draw(target, target.property(_NAME))
 
 
 def _draw(target: QAbstractButton | QAction, name: str) -> None:

@@ -410,10 +410,13 @@ class ScanList(QWidget):
         for column, hidden in is_empty.items():
             self._table.setColumnHidden(column, hidden)
         # Qt's own way measures each cell of many rows, with eight questions to the model each.
-        header = self._table.horizontalHeader()
+        header, width_of = (
+            self._table.horizontalHeader(),
+            self._table.fontMetrics().horizontalAdvance,
+        )
         for column in Column:
-            longest = self._model.index(self._model.row_of_longest(column), column)
-            cell = self._filter.mapFromSource(longest)
+            row = self._model.row_of_widest(column, width_of)
+            cell = self._filter.mapFromSource(self._model.index(row, column))
             width = self._table.sizeHintForIndex(cell).width() + 1  # and the line between cells
             self._table.setColumnWidth(column, max(width, header.sectionSizeHint(column)))
         self._table.setColumnWidth(Column.INCLUDE, max(28, scaled(14) + 14))

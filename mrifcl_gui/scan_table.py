@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from enum import IntEnum
 from typing import Any
 
@@ -198,11 +198,11 @@ class ScanTableModel(QAbstractTableModel):
                 return self._warning(scan)
         return ""
 
-    def row_of_longest(self, column: int) -> int:
-        """Return the row whose text in ``column`` is the longest of the first few hundred."""
+    def row_of_widest(self, column: int, width_of: Callable[[str], int]) -> int:
+        """Return the row whose text in ``column`` is the widest of the first few hundred."""
         scans = self._cohort.scans[:_MOST_MEASURED] if self._cohort is not None else ()
-        lengths = [len(self.text(scan, column)) for scan in scans]
-        return lengths.index(max(lengths, default=0)) if lengths else 0
+        rows = {self.text(scan, column): row for row, scan in enumerate(scans)}
+        return rows[max(rows, key=width_of)] if rows else 0
 
     def rowCount(self, parent: Index = _NO_INDEX) -> int:
         """Return the number of scans."""

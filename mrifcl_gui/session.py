@@ -91,6 +91,8 @@ class Session(QObject):
         self._extra_runs: list[Path] = []
         self._is_closed = False
         self._drawn: Callable[[], Operation[None]] = nothing_to_draw
+        # Which request to open something was the last one made, and the last one answered.
+        self._asked = self._answered = 0
         self._held: list[Job] | None = None
         self._writer = LateWriter(self)
         self._writer.failed.connect(self._on_not_kept)
@@ -149,6 +151,11 @@ class Session(QObject):
         job.finished.connect(job.deleteLater)
         job.start()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the window has been closed, so that nothing is begun any more."""
+        return self._is_closed
+
     def close(self) -> None:
         """Start nothing any more; what runs is for the caller to cancel and wait for."""
         self._is_closed = True
@@ -162,15 +169,20 @@ class Session(QObject):
         In a job: a drive that is gone may take a minute to say so.
         """
         paths = paths[:MOST_DROPPED]
-        title = self.tr("Looking for {0}").format(paths[0].name)
-        job = self.start(title, lambda: finished(find_openable(paths)), self._open_found)
+        self._asked += 1
+        number, title = self._asked, self.tr("Looking for {0}").format(paths[0].name)
+        job = self.start(title, lambda: finished((number, find_openable(paths))), self._on_found)
         job.loses_nothing = True
 
-    def _open_found(self, found: Openable) -> None:
+    def _on_found(self, answer: tuple[int, Openable]) -> None:
+        number, found = answer
         if self._is_closed:
             return  # what a job found in the moment in which the window was closed
         if found.fault:
             self.problem.emit(MriFclError(found.fault))
+        if number < self._answered:
+            return  # a drive that woke up late must not take away what was opened meanwhile
+        self._answered = number
         if found.cohort is not None:
             self.open_cohort(found.cohort)
         if found.runs:
@@ -480,6 +492,8 @@ class Session(QObject):
 
     def _on_stored(self, read: tuple[tasks.ScannedCohort, bool]) -> None:
         opened, has_scans = read
+        if self._is_closed:
+            return
         if has_scans:
             self._on_cohort(opened)
         else:
@@ -500,7 +514,7 @@ class Session(QObject):
 
     def _on_looked(self, look: FolderLook) -> None:
         # One that was cancelled a moment too late shows what is no longer asked for.
-        if self.sender() is self._looking:
+        if self.sender() is self._looking and not self._is_closed:
             self.folder_looked.emit(look)
 
     def _on_looking_finished(self) -> None:
@@ -580,7 +594,8 @@ class Session(QObject):
             self.audit_failed.emit(error)
 
     def _on_failed(self, error: BaseException) -> None:
-        self.problem.emit(error)
+        if not self._is_closed:  # a dialog would keep a program alive whose window has gone
+            self.problem.emit(error)
 
     def _on_not_kept(self, error: OSError) -> None:
         self.problem.emit(MriFclError(f"The change cannot be stored: {error.strerror}."))

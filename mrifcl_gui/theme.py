@@ -303,9 +303,10 @@ QLineEdit {{
 }}
 QLineEdit:focus {{ border-color: {theme.accent}; }}
 QLineEdit:disabled {{ background: {theme.window}; border-color: {theme.line}; }}
-QComboBox QLineEdit, QAbstractSpinBox QLineEdit, QAbstractItemView QLineEdit {{
+QComboBox QLineEdit, QAbstractSpinBox QLineEdit {{
     border: none; padding: 0; background: transparent;
 }}
+QAbstractItemView QLineEdit {{ border: none; padding: 0; }}
 QToolButton::menu-indicator {{ image: none; width: 0; }}
 QToolTip {{
     background: {theme.base}; color: {theme.text}; border: 1px solid {theme.line}; padding: 4px;

@@ -67,6 +67,8 @@ class WindowDrops(QObject):
         job.loses_nothing = True
 
     def _on_sorted(self, dropped: Dropped) -> None:
+        if self._session.is_closed:
+            return
         if len(dropped.weights) > 1:
             self._refuse(self.tr("Drop one weights file at a time: a run starts from one."))
         elif dropped.weights:

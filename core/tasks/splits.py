@@ -45,7 +45,7 @@ def audit_quickly(
 ) -> Operation[LeakageAudit]:
     """Audit as :func:`audit` where the slices are cut already; else subjects and scans alone.
 
-    ``cohort`` is what the cohort folder ``path`` holds, where it is read already.
+    ``cohort`` is that of the folder ``path`` as it is shown, where it is open already.
 
     Nothing is cut. ``is_compared`` of the result tells whether slices were compared; of a
     run, those are the counts made when it was trained.

@@ -12,6 +12,7 @@ from torch import nn
 
 from core.progress import Notice, Operation, Progress
 from core.training.dataset import batch_bounds, epoch_order
+from core.training.engine import Engine
 from core.training.feed import Feed
 from core.training.memory import is_out_of_memory
 from core.training.regime import batch_norms
@@ -19,14 +20,20 @@ from core.training.short_memory import AtOnce
 
 logger = logging.getLogger(__name__)
 
+_EFFECT = (
+    "its statistics are means over batches of {n} slices: where slices differ much they come out "
+    "smaller, and accuracy may change."
+)
+
 
 def recompute_batch_norm(
     network: nn.Module,
     feed: Feed,
     rows: NDArray[np.int64],
-    device: torch.device,
+    engine: Engine,
     *,
     at_once: AtOnce,
+    batch: int,
     seed: int,
 ) -> Operation[None]:
     """Set batch norm's statistics to the plain mean over all slices of ``rows``.
@@ -34,12 +41,12 @@ def recompute_batch_norm(
     Only batch norm runs in training mode, so that no dropout draws random numbers. The
     slices come in a random order that is the same each time: in their stored order a batch
     would hold one subject, and the variance between subjects would be missed. Where memory is
-    short it begins anew with batches of half as many.
+    short it begins anew with half a ``batch``; in fewer, too little of that variance is left.
 
     Raises
     ------
     TrainingError
-        If two slices at once, the fewest that have a variance, do not fit in memory.
+        If half a batch at once does not fit in memory.
     """
     while True:
         try:
@@ -49,8 +56,26 @@ def recompute_batch_norm(
                 raise
             logger.info("memory was short\n%s", traceback.format_exc())
         else:
-            return
-        yield Notice(at_once.halve(feed, device, what="Recomputing batch norm", least=2))
+            break
+        least = max(2, (batch + 1) // 2)
+        what = "Recomputing batch norm"
+        yield Notice(at_once.halve(feed, engine.device, what=what, least=least, effect=_EFFECT))
+    _take_those_of_the_first(network, engine)
+
+
+def _take_those_of_the_first(network: nn.Module, engine: Engine) -> None:
+    """Let all processes have the statistics of the first, whose network is kept.
+
+    They are the same, unless memory was short in one of them.
+    """
+    if engine.count == 1:
+        return
+    for module in batch_norms(network):
+        for buffer in (module.running_mean, module.running_var):
+            if buffer is not None:
+                values = buffer.cpu().numpy()
+                found = engine.total(values if engine.is_first else np.zeros_like(values))
+                buffer.copy_(torch.from_numpy(found))
 
 
 def _average_batches(

@@ -68,8 +68,9 @@ def train_epochs(training: Training) -> Operation[None]:
                 training.network,
                 training.slice_feed,
                 data.split.rows_of("train"),
-                training.engine.device,
-                at_once=training.evaluated_at_once,
+                training.engine,
+                at_once=training.batch_norm_at_once,
+                batch=settings.batch,
                 seed=settings.training.seed,
             )
         logits = yield from evaluate(

@@ -40,6 +40,8 @@ class Training:
         short, and gradients are then added up.
     evaluated_at_once : AtOnce
         The same where nothing is learned.
+    batch_norm_at_once : AtOnce
+        The same where batch norm's statistics are averaged anew.
     frozen_layers : FrozenFeed or None
         What computes the features of layers that run apart from ``module``.
     """
@@ -57,6 +59,7 @@ class Training:
     writer: RunWriter
     micro_batch: int
     evaluated_at_once: AtOnce
+    batch_norm_at_once: AtOnce
     frozen_layers: FrozenFeed | None
     epoch: int = 0
     best_accuracy: float = -1.0
@@ -74,7 +77,10 @@ class Training:
     @property
     def shortened(self) -> dict[str, int]:
         """Return what the record says where memory was short: slices at once, by pass."""
-        found = {"evaluated_at_once": self.evaluated_at_once.most}
+        found = {
+            "evaluated_at_once": self.evaluated_at_once.most,
+            "batch_norm_at_once": self.batch_norm_at_once.most,
+        }
         if self.frozen_layers is not None:
             found["frozen_at_once"] = self.frozen_layers.size
         return {name: most for name, most in found.items() if most < self.settings.batch}

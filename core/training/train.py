@@ -385,6 +385,10 @@ def _begin(
         writer=writer,
         micro_batch=settings.batch,
         evaluated_at_once=AtOnce(int(writer.record.get("evaluated_at_once", settings.batch))),
+        # One slice alone has no variance over slices.
+        batch_norm_at_once=AtOnce(
+            max(2, int(writer.record.get("batch_norm_at_once", settings.batch)))
+        ),
         frozen_layers=live,
     )
 

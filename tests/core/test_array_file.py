@@ -99,7 +99,18 @@ def test_that_damage_and_other_contents_are_told(tmp_path, content):
         array_file.read_arrays(tmp_path / "a.npz", ("a",))
 
 
-@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", PLAIN[:40], PLAIN[:-1], as_npy(RECORD)])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x93NUMPY",
+        PLAIN[:40],
+        PLAIN[:-1],
+        as_npy(RECORD),
+        PLAIN.replace(b"(4,)", b"(9999999999, 999999999)"),
+        PLAIN.replace(b"(4,)", b"(0, 99999999999999999, 99999999999999999)"),
+    ],
+)
 def test_that_a_damaged_bare_array_is_told(tmp_path, content):
     (tmp_path / "a.npy").write_bytes(content)
     with pytest.raises(ArrayFileError):

@@ -104,8 +104,9 @@ def test_that_every_scan_has_a_row_with_its_facts(shown):
 
 
 def test_that_no_text_of_a_column_is_cut_however_far_down_it_is(panel):
-    long = make_scan("A_subject_with_a_long_name_99", "A_class_with_a_long_name", session="MR1")
-    scans = (*(make_scan(f"A{number}", "AD") for number in range(200)), long)
+    long = make_scan("WMWMWMWMWMWMWMWMWMWMWM_99", "A_class_with_a_long_name", session="MR1")
+    many = "i" * 30  # more letters, and narrower
+    scans = (*(make_scan(f"{many}{number}", "AD") for number in range(200)), long)
     panel.show_cohort(Cohort(Path("scans"), ("AD", "A_class_with_a_long_name"), scans))
     table = panel.scan_list.table
     for column in (Column.SUBJECT, Column.SESSION, Column.CLASS, Column.SHAPE):

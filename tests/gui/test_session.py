@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,7 @@ from core.tasks import ScanChoices
 from mrifcl_gui import preferences
 from mrifcl_gui import session as session_module
 from mrifcl_gui.job import cancel_and_wait
+from mrifcl_gui.openable import Openable, find_openable
 from mrifcl_gui.session import Session
 from tests.tiny_cohort import make_folder, tiny, wait_until_idle
 
@@ -146,6 +149,40 @@ def test_that_what_cannot_be_opened_is_refused_in_plain_words(
     assert len(problems) == 1
     assert isinstance(problems[0], MriFclError)
     assert words in str(problems[0])
+
+
+def test_that_a_drive_that_answers_late_takes_nothing_away(
+    qtbot, session, trained, problems, monkeypatch
+):
+    asleep, wakes = Path("/drive/far.mrifcl"), threading.Event()
+
+    def find(paths):
+        if paths == [asleep]:
+            wakes.wait(20)
+            return Openable(scans=[asleep])
+        return find_openable(paths)
+
+    monkeypatch.setattr(session_module, "find_openable", find)
+    looked = []
+    session.folder_looked.connect(looked.append)
+    session.open_paths([asleep])
+    with qtbot.waitSignal(session.cohort_opened, timeout=LIMIT_MS):
+        session.open_paths([trained.scanned.folder])
+    wakes.set()
+    wait_until_idle(qtbot)
+    assert session.opened.folder == trained.scanned.folder
+    assert (looked, problems) == ([], [])
+
+
+def test_that_a_closed_session_asks_and_tells_nothing(qtbot, session, tmp_path, problems):
+    told = []
+    session.folder_looked.connect(told.append)
+    session.cohort_opened.connect(told.append)
+    session.open_paths([tmp_path / "gone"])
+    session.open_paths([make_folder(tmp_path / "scans", subjects=3)])
+    session.close()
+    wait_until_idle(qtbot)
+    assert (told, problems) == ([], [])
 
 
 def test_that_class_folders_of_different_places_make_one_cohort(qtbot, session, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import (
+    QAbstractButton,
     QApplication,
     QCheckBox,
     QComboBox,
@@ -114,6 +116,21 @@ def test_that_the_window_and_its_icons_are_light_or_dark_as_asked(qtbot, window,
     icon = window.rail.buttons[0].icon().pixmap(QSize(24, 24), 2.0).toImage()
     assert QColor(shades.text).name() in colours_in(icon)
     assert QColor(shades.window).name() in colours_in(window.grab().toImage().scaled(160, 100))
+    wait_until_idle(qtbot)
+
+
+def test_that_no_icon_of_the_window_is_forgotten_when_the_theme_changes(qtbot, window, look):
+    look("dark")
+    gc.collect()
+    widgets = [window, *window.findChildren(QWidget)]
+    buttons = [widget for widget in widgets if isinstance(widget, QAbstractButton)]
+    targets = {*buttons, *(action for widget in widgets for action in widget.actions())}
+    shown = [target for target in targets if target.property("iconName")]
+    assert len(shown) > 50
+    for target in shown:
+        if isinstance(target, QAbstractButton) and not target.property("primary"):
+            image = target.icon().pixmap(target.iconSize(), 2.0).toImage()
+            assert QColor(DARK.text).name() in colours_in(image), target.property("iconName")
     wait_until_idle(qtbot)
 
 

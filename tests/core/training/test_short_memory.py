@@ -140,22 +140,44 @@ def test_that_recomputed_batch_norm_goes_on_in_halves(cohort, small, tmp_path, h
     holds(4)
     run, told = train(cohort, settings, tmp_path / "short")
     assert run.state == "finished"
-    (said,) = about_memory(told)
+    said, *of_validation = about_memory(told)
     assert said.startswith("Recomputing batch norm: the device ran out of memory.")
-    assert "4 slices at a time" in said
-    assert run.record["evaluated_at_once"] == 4
+    assert "batches of 4 slices" in said
+    assert "accuracy may change" in said
+    assert all(text.startswith("Validating") for text in of_validation)
+    assert run.record["batch_norm_at_once"] == 4
     # Unbiased in batches of any size, so near each other; what was learned is the same.
     np.testing.assert_array_equal(run.fc_history.weight, whole.fc_history.weight)
     assert not np.array_equal(run.features.logits, whole.features.logits)
     np.testing.assert_allclose(run.features.logits, whole.features.logits, atol=0.05)
 
 
-def test_that_two_slices_that_do_not_fit_batch_norm_end_the_run_in_words(
+def test_that_validation_in_small_pieces_leaves_batch_norm_its_whole_batches(
+    cohort, small, tmp_path, monkeypatch
+):
+    settings = change(small, {"recompute_batch_norm": True})
+    whole, _ = train(cohort, settings, tmp_path / "whole")
+    real = CustomCnn2d.forward
+
+    def refuse_to_measure(self, images):
+        is_measured = not any(module.training for module in self.modules())
+        if is_measured and images.device.type != "meta" and len(images) > 1:
+            raise SHORT
+        return real(self, images)
+
+    monkeypatch.setattr(CustomCnn2d, "forward", refuse_to_measure)
+    run, _ = train(cohort, settings, tmp_path / "short")
+    assert run.record["evaluated_at_once"] == 1
+    assert "batch_norm_at_once" not in run.record
+    np.testing.assert_allclose(run.features.logits, whole.features.logits, atol=1e-5)
+
+
+def test_that_half_a_batch_that_does_not_fit_batch_norm_ends_the_run_in_words(
     cohort, small, tmp_path, holds
 ):
-    holds(1)
+    holds(3)
     settings = change(small, {"recompute_batch_norm": True})
-    with pytest.raises(TrainingError, match=r"^Recomputing batch norm: .* two slices at a time"):
+    with pytest.raises(TrainingError, match=r"^Recomputing batch norm: .* 4 slices at a time"):
         train(cohort, settings, tmp_path / "runs")
 
 
