@@ -147,7 +147,8 @@ class Job(QThread):
 
     def _on_finished(self) -> None:
         _held.discard(self)
-        if not running_jobs():
+        # Its thread may take a moment more to end, after which nobody would ask again.
+        if all(job is self for job in running_jobs()):
             collector().end()
 
     def _drive(self) -> Any:  # noqa: ANN401 - the operation's result

@@ -38,6 +38,17 @@ def timers() -> set[object]:
     return {thing for thing in _of_qt(QTimer) if thing.isActive()}
 
 
+def let_jobs_tell_their_end() -> None:
+    """Let the window's thread hear of jobs whose threads have just ended, and act on it."""
+    if "PySide6.QtCore" not in sys.modules:
+        return
+    from PySide6.QtCore import QCoreApplication
+
+    if QCoreApplication.instance() is not None:
+        for _ in range(3):  # one ends, the collector begins to, the collector has ended
+            QCoreApplication.processEvents()
+
+
 def windows() -> set[object]:
     """Return the windows that stand open."""
     if "PySide6.QtWidgets" not in sys.modules:

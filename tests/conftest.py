@@ -88,6 +88,7 @@ def _nothing_left_alive(_own_settings: None):
     jobs = [job.title for job in running if job.title != "Keeping changes"]
     cancel_and_wait()
     close_all()
+    alive.let_jobs_tell_their_end()
     assert not jobs, f"jobs left running: {jobs}"
     left = alive.left_of(alive.threads, before)
     assert not left, f"threads left running: {left}"
