@@ -147,8 +147,8 @@ class Job(QThread):
 
     def _on_finished(self) -> None:
         _held.discard(self)
-        # Its thread may take a moment more to end, after which nobody would ask again.
-        if all(job is self for job in running_jobs()):
+        # A thread that has told its outcome takes a moment to end; nobody would ask again.
+        if all(job._outcome is not None for job in running_jobs()):
             collector().end()
 
     def _drive(self) -> Any:  # noqa: ANN401 - the operation's result
