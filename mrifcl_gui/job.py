@@ -92,6 +92,11 @@ class Job(QThread):
         """Whether cancel was asked for."""
         return self._cancel.is_set()
 
+    @property
+    def has_outcome(self) -> bool:
+        """Whether it is through; its thread may take a moment more to end."""
+        return self._outcome is not None
+
     async def result(self) -> Any:  # noqa: ANN401 - the operation's result
         """Wait for the end from qasync code; start it if nobody has.
 
@@ -148,7 +153,7 @@ class Job(QThread):
     def _on_finished(self) -> None:
         _held.discard(self)
         # A thread that has told its outcome takes a moment to end; nobody would ask again.
-        if all(job._outcome is not None for job in running_jobs()):
+        if all(job.has_outcome for job in running_jobs()):
             collector().end()
 
     def _drive(self) -> Any:  # noqa: ANN401 - the operation's result

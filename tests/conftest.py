@@ -84,7 +84,7 @@ def _nothing_left_alive(_own_settings: None):
     from mrifcl_gui.late_writer import close_all
 
     # One that has told its outcome is through: its thread ends a moment later.
-    running = [job for job in running_jobs() if job._outcome is None]
+    running = [job for job in running_jobs() if not job.has_outcome]
     jobs = [job.title for job in running if job.title != "Keeping changes"]
     cancel_and_wait()
     close_all()
