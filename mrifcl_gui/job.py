@@ -152,8 +152,8 @@ class Job(QThread):
 
     def _on_finished(self) -> None:
         _held.discard(self)
-        # A thread that has told its outcome takes a moment to end; nobody would ask again.
-        if all(job.has_outcome for job in running_jobs()):
+        # Not those whose threads run: this one's may take a moment more, and nobody asks again.
+        if not any(isValid(job) for job in _held):
             collector().end()
 
     def _drive(self) -> Any:  # noqa: ANN401 - the operation's result
